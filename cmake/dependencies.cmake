@@ -1,0 +1,14 @@
+# Debian 12 packages only; what each is for: docs/DEPENDENCIES.md
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.88)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.15)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+if(PARLEY_TESTS)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+endif()
+# Boost.Context ships no pkg-config file; only its three C entry points are used, so the static archive adds under 2 KiB.
+find_library(BOOST_CONTEXT NAMES libboost_context.a REQUIRED)

@@ -1,0 +1,27 @@
+# module(<folder> DEPS <folders…> [LIBS <targets…>]): one library per folder of src/. DEPS is the architecture:
+# tools/check_layers.py holds every #include to it and to the levels in docs/ARCHITECTURE.md.
+function(module name)
+    cmake_parse_arguments(M "" "" "DEPS;LIBS" ${ARGN})
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+    add_library(${name} STATIC ${sources})
+    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${name} PUBLIC ${M_DEPS} ${M_LIBS})
+endfunction()
+
+# unit_tests(<folder> [LIBS …]): every *_test.c of the folder becomes one cmocka program <folder>_<stem>.
+function(unit_tests name)
+    cmake_parse_arguments(T "" "" "LIBS" ${ARGN})
+    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.c)
+    foreach(file ${tests})
+        get_filename_component(stem ${file} NAME_WE)
+        set(target unit_${name}_${stem})
+        add_executable(${target} ${file})
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+        target_link_libraries(${target} PRIVATE ${name} ${T_LIBS} PkgConfig::CMOCKA)
+        add_test(NAME unit/${name}/${stem} COMMAND ${target})
+        list(APPEND all ${target})
+    endforeach()
+    if(all)
+        add_custom_target(unit_${name} DEPENDS ${all})
+    endif()
+endfunction()

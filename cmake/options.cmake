@@ -1,0 +1,36 @@
+# Compiler flags shared by every target. Presets (CMakePresets.json) only turn these switches.
+option(PARLEY_TESTS "build unit, contract and bench programs" OFF)
+option(PARLEY_FUZZ "build the libFuzzer targets (clang only)" OFF)
+option(PARLEY_WERROR "warnings are errors" OFF)
+set(PARLEY_SANITIZE "" CACHE STRING "address, thread, or empty")
+option(PARLEY_COVERAGE "instrument for gcov" OFF)
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+add_compile_definitions(_GNU_SOURCE)
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
+    -Wmissing-prototypes -Wswitch-enum -Wpointer-arith -Wformat=2 -Wundef
+    -fno-common -fstack-protector-strong -fvisibility=hidden)
+if(PARLEY_WERROR)
+    add_compile_options(-Werror)
+endif()
+add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -pie)
+
+if(PARLEY_SANITIZE STREQUAL "address")
+    add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=address,undefined)
+elseif(PARLEY_SANITIZE STREQUAL "thread")
+    add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=thread)
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-clash-protection -ffunction-sections -fdata-sections)
+    add_link_options(-Wl,--gc-sections)
+endif()
+if(PARLEY_COVERAGE)
+    add_compile_options(--coverage -O0)
+    add_link_options(--coverage)
+endif()
