@@ -3,9 +3,15 @@
 function(module name)
     cmake_parse_arguments(M "" "" "DEPS;LIBS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
-    add_library(${name} STATIC ${sources})
-    target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
-    target_link_libraries(${name} PUBLIC ${M_DEPS} ${M_LIBS})
+    set(kind PUBLIC)
+    if(sources)
+        add_library(${name} STATIC ${sources})
+    else()
+        set(kind INTERFACE)
+        add_library(${name} INTERFACE)
+    endif()
+    target_include_directories(${name} ${kind} ${PROJECT_SOURCE_DIR}/src)
+    target_link_libraries(${name} ${kind} ${M_DEPS} ${M_LIBS})
 endfunction()
 
 # unit_tests(<folder> [LIBS …]): every *_test.c of the folder becomes one cmocka program <folder>_<stem>.
