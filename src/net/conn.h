@@ -1,0 +1,106 @@
+/* One accepted TCP or TLS connection: reading, a queue of unsent output, orderly and sudden closing. Belongs to one
+ * loop. An idle connection owns no buffer: input is read into memory the loop shares, output leaves at once. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/blob.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "loop/loop.h"
+#include "loop/task.h"
+
+#include <netinet/in.h>
+
+struct conn;
+struct tls_context;
+struct conn_tls;
+struct out_segment;
+
+enum conn_end {
+    CONN_END_PEER,    /* the peer closed or reset */
+    CONN_END_LOCAL,   /* conn_close or conn_finish */
+    CONN_END_ERROR,   /* read, write or TLS error */
+    CONN_END_TIMEOUT, /* conn_close_timeout */
+};
+
+struct conn_ops {
+    /* Input. Consumes from the front and returns how many bytes it used; the rest is kept and comes again with more
+     * behind it. p is writable and valid only during the call. Not called while reading is paused. */
+    size_t (*on_read)(struct conn *c, char *p, size_t n);
+    /* The peer will send no more (FIN). Output still works. NULL: the connection is closed. */
+    void (*on_eof)(struct conn *c);
+    /* The queue fell to CONN_LOW_MARK after it was above CONN_HIGH_MARK. May be NULL. */
+    void (*on_drained)(struct conn *c);
+    /* The last call ever made for this connection; release the record here. */
+    void (*on_closed)(struct conn *c, enum conn_end why);
+};
+
+#define CONN_HIGH_MARK KIB(256) /* conn_wait_drained parks above this many unsent bytes */
+#define CONN_LOW_MARK KIB(64)
+
+/* Embedded in the owner's record (container_of leads back). Treat the members as private. */
+struct conn {
+    uv_poll_t poll;
+    const struct conn_ops *ops;
+    struct loop *loop;
+    struct conn_tls *tls;            /* NULL: plain */
+    struct out_segment *out, *out_last;
+    size_t queued;                   /* unsent bytes */
+    char *kept;                      /* input not consumed yet: malloc'd, NULL when none */
+    uint32_t kept_len, kept_cap;
+    struct loop_end flush;
+    struct waitlist drain_waiters;
+    uint32_t last_input_s, last_output_s; /* loop seconds of the last progress */
+    int fd;
+    uint8_t end;
+    bool reading : 1, eof : 1, closing : 1, finishing : 1, over_high : 1, in_read : 1, want_write : 1, closed : 1;
+    struct sockaddr_in6 peer; /* IPv4 as mapped address */
+};
+
+/* Takes over fd (also on failure) and starts reading. tls NULL: plain text. 0, or -1 when the loop refuses: then
+ * on_closed is never called and fd is closed. */
+int conn_open(struct conn *c, struct loop *loop, int fd, struct tls_context *tls, const struct conn_ops *ops);
+
+/* Queues a copy, or a reference to a blob (the caller keeps its own reference). Sent before the loop next blocks, or
+ * by conn_flush. Ignored once the connection is closing. */
+void conn_write(struct conn *c, struct str bytes);
+void conn_write_blob(struct conn *c, struct blob *blob);
+/* Room for n (<= 4096) bytes to be written in place at the end of the queue; follow with conn_commit. */
+char *conn_reserve(struct conn *c, size_t n);
+void conn_commit(struct conn *c, size_t n);
+/* Sends what the kernel takes now. */
+void conn_flush(struct conn *c);
+/* Unsent bytes. */
+static inline size_t conn_queued(const struct conn *c)
+{
+    return c->queued;
+}
+/* Parks the running task until the queue is below CONN_LOW_MARK (returns at once when it is below CONN_HIGH_MARK). -1
+ * also when the connection closes meanwhile (CANCELLED). */
+int conn_wait_drained(struct conn *c, struct err *e);
+
+/* Stops and continues reading; the peer is slowed by TCP. Resuming delivers kept input soon. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+
+/* Sends what is queued, then closes (with the TLS farewell, and lingering briefly so that the peer reads it all). */
+void conn_finish(struct conn *c);
+/* Closes at once; idempotent. on_closed follows, not from inside this call. */
+void conn_close(struct conn *c);
+void conn_close_timeout(struct conn *c);
+
+static inline bool conn_is_open(const struct conn *c)
+{
+    return !c->closing && !c->finishing;
+}
+static inline bool conn_is_tls(const struct conn *c)
+{
+    return c->tls != NULL;
+}
+/* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */
+#define CONN_ADDRESS_MAX 46
+void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
+/* User-space bytes that open connections of this process hold (records not counted). For tests and /metrics. */
+size_t conn_memory(void);
+
+#endif

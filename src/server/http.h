@@ -1,0 +1,74 @@
+/* Requests and replies as handlers see them. A handler runs in a task of the connection's loop; it may wait. When the
+ * client goes away meanwhile, the task is cancelled. */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include "base/arena.h"
+#include "base/blob.h"
+#include "base/json.h"
+#include "wire/http.h"
+
+struct http_conn;
+struct http_request;
+struct websocket_ops;
+
+#define HTTP_PARAMS 4
+
+/* One row of a door's table. */
+struct http_route {
+    enum http_method method;
+    const char *path; /* "/api/conversations/:id/events"; also answers under /api/v1/… when it starts with /api/ */
+    void (*handler)(struct http_request *rq); /* NULL when only a WebSocket lives here */
+    const struct websocket_ops *websocket;    /* for GET with Upgrade: websocket, or NULL */
+    size_t max_body;                          /* 0: LIMIT_HTTP_BODY */
+    const char *dialect; /* "aimcs" "openai" "chat" "pichat" "care", NULL: always open (health, documentation) */
+    const char *summary; /* one line for /openapi.json */
+};
+
+struct http_request {
+    struct arena *arena; /* freed when the reply is complete */
+    struct http_head *head;
+    enum http_method method; /* HEAD arrives as HTTP_HEAD on GET routes: its body is dropped for the handler */
+    struct str path;         /* decoded, with /api/v1 reduced to /api */
+    struct str query;
+    struct str params[HTTP_PARAMS]; /* values of the route's :names, decoded */
+    struct str body;                /* the whole body, NUL behind it */
+    const char *id;                 /* X-Request-Id, the client's when it is sane, else made here */
+    struct str address;             /* the client's, after TRUST_PROXY */
+    struct str origin;              /* Origin header when it is allowed, else empty */
+    bool secure;                    /* https, after TRUST_PROXY */
+    const struct http_route *route;
+    void *ctx;  /* of the routes' owner: what router_add got */
+    struct http_conn *conn;
+};
+
+/* Values of headers and query parameters; the parameter is decoded into the arena, .p NULL when absent. */
+struct str http_request_header(const struct http_request *rq, struct str lower_name);
+struct str http_request_query(struct http_request *rq, struct str name);
+/* Whether the body's Content-Type is JSON, or absent (curl -d and old clients send anything: the body decides). */
+bool http_request_is_json(const struct http_request *rq);
+
+/* Adds a header to the coming reply; name and value must outlive it (literal or arena). Before the reply begins. */
+void http_reply_header(struct http_request *rq, struct str name, struct str value);
+/* The whole reply. Exactly one reply per request: a handler that returns without one answers 500. */
+void http_reply(struct http_request *rq, int status, struct str content_type, struct str body);
+void http_reply_text(struct http_request *rq, int status, struct str body);
+/* Content-Type: application/json; charset=utf-8. http_reply_jw takes what a writer put into its buffer and frees it. */
+void http_reply_json(struct http_request *rq, int status, struct str body);
+void http_reply_jw(struct http_request *rq, int status, struct jw *w);
+/* {"error":text,"message":text,"code":NAME} with e->status and Retry-After when e says so. */
+void http_reply_error(struct http_request *rq, const struct err *e);
+
+/* A reply in pieces (chunked, or until close for HTTP/1.0). begin sends the head with the first flush; write queues and
+ * parks while the client reads slowly, so a slow reader slows its source: -1 CANCELLED once the client is gone. */
+void http_stream_begin(struct http_request *rq, int status, struct str content_type);
+int http_stream_write(struct http_request *rq, struct str bytes, struct err *e);
+int http_stream_blob(struct http_request *rq, struct blob *blob, struct err *e);
+/* Ends the body in order. A handler that returns without it cuts the connection, so that the client sees the failure. */
+void http_stream_end(struct http_request *rq);
+/* Whether a reply (or its head) was already begun. */
+bool http_replied(const struct http_request *rq);
+/* The task stays alive when the client goes away; waits on the reply then fail. For handlers that must finish. */
+void http_survive(struct http_request *rq);
+
+#endif
