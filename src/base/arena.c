@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,11 +17,11 @@
 #endif
 #endif
 #ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_POISON_MEMORY_REGION(p, n)   ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
 
-#define PAGE KIB(4)
+#define PAGE       KIB(4)
 #define KEPT_PAGES 64 /* recycled first blocks a thread keeps: 256 KiB */
 
 struct block {
@@ -61,15 +62,35 @@ static struct block *page_take(void)
     return page;
 }
 
+static void thread_ended(void *unused)
+{
+    (void)unused;
+    arena_thread_end();
+}
+
+static pthread_key_t at_thread_end;
+
+static void make_key(void)
+{
+    if (pthread_key_create(&at_thread_end, thread_ended) != 0)
+        die("pthread_key_create failed");
+}
+
 static void page_give(struct block *page)
 {
     if (kept.count == KEPT_PAGES) {
         free(page);
         return;
     }
+    if (!kept.pages) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, make_key);
+        pthread_setspecific(at_thread_end, &kept); /* any value: the destructor runs for a thread that kept pages */
+    }
     page->next = kept.pages;
     kept.pages = page;
     kept.count++;
+    ASAN_POISON_MEMORY_REGION(page + 1, PAGE - sizeof *page);
 }
 
 void arena_thread_end(void)

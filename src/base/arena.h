@@ -8,12 +8,12 @@
 
 struct arena;
 
-/* `name` is a literal: /metrics counts live arenas per name in debug builds. */
+/* `name` is a literal, for messages. */
 struct arena *arena_new(const char *name);
 /* Runs what arena_own registered, latest first, then frees everything. Takes NULL, returns NULL. */
 struct arena *arena_free(struct arena *a);
 
-/* Releases the calling thread's recycled pages; call it last on a thread that ends. */
+/* Releases the calling thread's recycled pages. A thread that ends does so by itself; main may call it. */
 void arena_thread_end(void);
 
 /* Never NULL; aligned for any type; arena_alloc does not zero. */

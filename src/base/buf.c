@@ -1,5 +1,6 @@
 #include "base/buf.h"
 
+#include "base/err.h"
 #include "base/mem.h"
 
 #include <stdarg.h>
@@ -8,6 +9,8 @@
 
 static void grow(struct buf *b, size_t need)
 {
+    if (need > SIZE_MAX / 2)
+        die("buffer of %zu bytes asked", need);
     size_t cap = b->cap ? b->cap : 256;
     while (cap < need)
         cap *= 2;
@@ -20,21 +23,26 @@ static void grow(struct buf *b, size_t need)
     b->head = 0;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+/* Room for n more bytes, whatever the ceiling says. */
+static char *make_room(struct buf *b, size_t n)
 {
-    if (n > b->max - b->len)
-        return NULL;
     size_t need = b->len + n;
-    if (b->head + need > b->cap) {
-        /* Moving is worth it only when at least half of the memory is already consumed. */
-        if (need <= b->cap && b->head >= b->cap / 2) {
+    if (b->head + need > b->cap || !b->data) {
+        /* Moving is worth it only when at least half of the memory is already consumed: then each byte moves once for
+         * each byte that left. Otherwise the memory grows, also when the bytes would just fit. */
+        if (b->data && need <= b->cap && b->head >= b->cap / 2) {
             memmove(b->data, b->data + b->head, b->len);
             b->head = 0;
         } else {
-            grow(b, need);
+            grow(b, MAX(need, b->head ? b->cap + 1 : 0));
         }
     }
     return b->data + b->head + b->len;
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    return n > b->max - b->len ? NULL : make_room(b, n);
 }
 
 int buf_add(struct buf *b, const void *p, size_t n)
@@ -60,13 +68,10 @@ int buf_addf(struct buf *b, const char *fmt, ...)
     int result = -1;
     if (n >= 0 && (size_t)n < sizeof small) {
         result = buf_add(b, small, (size_t)n);
-    } else if (n >= 0 && (size_t)n < b->max - b->len) {
-        char *to = buf_reserve(b, (size_t)n + 1);
-        if (to) {
-            vsnprintf(to, (size_t)n + 1, fmt, again);
-            b->len += (size_t)n;
-            result = 0;
-        }
+    } else if (n >= 0 && (size_t)n <= b->max - b->len) {
+        vsnprintf(make_room(b, (size_t)n + 1), (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+        result = 0;
     }
     va_end(again);
     return result;

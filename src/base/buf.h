@@ -6,14 +6,16 @@
 #include "base/str.h"
 
 struct buf {
-    char *data;   /* the first unread byte is data[head] */
+    char *data; /* the first unread byte is data[head] */
     size_t head;
-    size_t len;   /* unread bytes from head on */
+    size_t len; /* unread bytes from head on */
     size_t cap;
-    size_t max;   /* ceiling for len */
+    size_t max; /* ceiling for len */
 };
 
+/* clang-format off */
 #define BUF_INIT(ceiling) {.max = (ceiling)}
+/* clang-format on */
 
 static inline void buf_init(struct buf *b, size_t max)
 {

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include "base/macros.h"
 #include "base/str.h"
 
 #include <stdio.h>
@@ -40,6 +41,12 @@ static void put_digits(char *to, unsigned value, unsigned width)
     }
 }
 
+/* What four digits of a year can say. */
+static int64_t sayable(int64_t wall_ms)
+{
+    return wall_ms < 0 ? 0 : MIN(wall_ms, INT64_C(253402300799999));
+}
+
 static struct tm split(int64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
@@ -55,6 +62,7 @@ void clock_iso(char out[ISO_LEN + 1], int64_t wall_ms)
         int64_t second;
         char text[ISO_LEN + 1];
     } last = {.second = -1};
+    wall_ms = sayable(wall_ms);
     int64_t second = wall_ms / 1000;
     if (second != last.second) {
         struct tm t = split(wall_ms);
@@ -81,28 +89,44 @@ static int field(const char *text, size_t n, size_t at, size_t width, int low, i
     return 0;
 }
 
+/* The fraction and the Z behind the seconds, both optional, and nothing else. */
+static int fraction(const char *text, size_t n, int *ms)
+{
+    size_t at = 19;
+    if (at < n && text[at] == '.') {
+        if (field(text, n, at + 1, 3, 0, 999, ms) < 0)
+            return -1;
+        at += 4;
+    }
+    if (at < n && text[at] == 'Z')
+        at++;
+    return at == n ? 0 : -1;
+}
+
 int clock_iso_parse(const char *text, size_t n, int64_t *wall_ms)
 {
     struct tm t = {0};
-    int ms = 0;
+    int ms = 0, second;
     if (n < 19 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':')
         return -1;
     if (field(text, n, 0, 4, 1970, 9999, &t.tm_year) || field(text, n, 5, 2, 1, 12, &t.tm_mon) ||
         field(text, n, 8, 2, 1, 31, &t.tm_mday) || field(text, n, 11, 2, 0, 23, &t.tm_hour) ||
-        field(text, n, 14, 2, 0, 59, &t.tm_min) || field(text, n, 17, 2, 0, 60, &t.tm_sec))
+        field(text, n, 14, 2, 0, 59, &t.tm_min) || field(text, n, 17, 2, 0, 60, &second) || fraction(text, n, &ms))
         return -1;
-    if (n > 20 && text[19] == '.' && field(text, n, 20, 3, 0, 999, &ms))
-        return -1;
+    int day = t.tm_mday;
     t.tm_year -= 1900;
     t.tm_mon -= 1;
-    *wall_ms = (int64_t)timegm(&t) * 1000 + ms;
+    int64_t minute = (int64_t)timegm(&t);
+    if (t.tm_mday != day) /* 31 November */
+        return -1;
+    *wall_ms = (minute + second) * 1000 + ms;
     return 0;
 }
 
 void clock_http_date(char out[30], int64_t wall_ms)
 {
     static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm t = split(wall_ms);
+    struct tm t = split(sayable(wall_ms));
     memcpy(out, "Sun, 00 Jan 0000 00:00:00 GMT", 30);
     memcpy(out, days + (ptrdiff_t)3 * t.tm_wday, 3);
     put_digits(out + 5, (unsigned)t.tm_mday, 2);

@@ -7,16 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
+struct err_info {
     const char *name;
     int status;
     const char *text;
-} errs[ERR_CODES] = {
-    [ERR_NONE] = {"NONE", 200, ""},
-#define X(code, status, text) [ERR_##code] = {#code, status, text},
-    ERR_TABLE(X)
-#undef X
 };
+
+#define X(code, status, text) [ERR_##code] = {#code, status, text},
+static const struct err_info errs[ERR_CODES] = {[ERR_NONE] = {"NONE", 200, ""}, ERR_TABLE(X)};
+#undef X
 
 int err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
@@ -33,8 +32,10 @@ int err_set(struct err *e, enum err_code code, const char *fmt, ...)
     va_start(args, fmt);
     int n = vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
-    if (n >= (int)sizeof e->text)
-        e->text[utf8_floor(e->text, sizeof e->text - 1)] = 0;
+    if (n < 0)
+        snprintf(e->text, sizeof e->text, "%s", err_text(code));
+    else if (n >= (int)sizeof e->text)
+        e->text[utf8_whole(e->text, sizeof e->text - 1)] = 0;
     return -1;
 }
 

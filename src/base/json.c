@@ -28,13 +28,16 @@ __attribute__((constructor)) static void install_hooks(void)
     cJSON_InitHooks(&hooks);
 }
 
-static int check_depth(struct str text, struct err *e)
+/* Nesting, and the control characters that cJSON would let through (a NUL would cut a string short). */
+static int check_shape(struct str text, struct err *e)
 {
     size_t depth = 0;
     bool quoted = false;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.p[i];
         if (quoted) {
+            if ((unsigned char)c < 0x20)
+                return err_set(e, ERR_INVALID_REQUEST, "Bad control character in JSON string at position %zu", i);
             if (c == '\\') {
                 if (str_starts(str_from(text, i), STR("\\u0000")))
                     return err_set(e, ERR_INVALID_REQUEST, "JSON text must not contain \\u0000");
@@ -48,6 +51,8 @@ static int check_depth(struct str text, struct err *e)
                 return err_set(e, ERR_INVALID_REQUEST, "JSON is nested deeper than %d levels", LIMIT_JSON_DEPTH);
         } else if ((c == '}' || c == ']') && depth) {
             depth--;
+        } else if ((unsigned char)c < 0x20 && c != '\n' && c != '\r' && c != '\t') {
+            return err_set(e, ERR_INVALID_REQUEST, "Unexpected token in JSON at position %zu", i);
         }
     }
     return 0;
@@ -57,16 +62,18 @@ int json_precheck(struct str text, struct err *e)
 {
     if (!utf8_valid(text))
         return err_set(e, ERR_INVALID_REQUEST, "JSON is not valid UTF-8");
-    return check_depth(text, e);
+    return check_shape(text, e);
 }
 
 cJSON *json_parse(struct arena *a, struct str text, struct err *e)
 {
     if (json_precheck(text, e) < 0)
         return NULL;
+    if (!text.p)
+        text = STR("");
     const char *stop = NULL;
     parsing = a;
-    cJSON *tree = cJSON_ParseWithLengthOpts(text.p ? text.p : "", text.n, &stop, 0);
+    cJSON *tree = cJSON_ParseWithLengthOpts(text.p, text.n, &stop, 0);
     parsing = NULL;
     if (!tree) {
         size_t at = stop ? (size_t)(stop - text.p) : 0;
@@ -313,6 +320,8 @@ void jw_raw(struct jw *w, struct str json)
 
 static void tree_children(struct jw *w, const cJSON *tree);
 
+/* Trees come out of json_parse or of our own code: LIMIT_JSON_DEPTH bounds the recursion. */
+/* NOLINTBEGIN(misc-no-recursion) */
 void jw_tree(struct jw *w, const cJSON *tree)
 {
     if (!tree || cJSON_IsNull(tree)) {
@@ -342,6 +351,7 @@ static void tree_children(struct jw *w, const cJSON *tree)
     }
     object ? jw_end_obj(w) : jw_end_arr(w);
 }
+/* NOLINTEND(misc-no-recursion) */
 
 int json_print(struct buf *out, const cJSON *tree)
 {

@@ -12,7 +12,7 @@
 /* Parses the whole text; trailing bytes are an error. The tree lives in the arena: never cJSON_Delete it. NULL and
  * INVALID_REQUEST with the reason otherwise. The literal null gives a tree of type null. */
 cJSON *json_parse(struct arena *a, struct str text, struct err *e);
-/* Nesting and UTF-8 only: 0, or -1 with the reason. */
+/* UTF-8, nesting and control characters only: 0, or -1 with the reason. */
 int json_precheck(struct str text, struct err *e);
 
 /* Members of an object; each returns the fallback when obj is no object or the member has another type. */

@@ -4,23 +4,23 @@
 
 #include "base/macros.h"
 
-#define LIMIT_HTTP_HEAD KIB(16)        /* request line and headers: 431 */
-#define LIMIT_HTTP_TARGET KIB(8)       /* request target: 414 */
-#define LIMIT_HTTP_HEADERS 100         /* number of header lines: 431 */
-#define LIMIT_HTTP_BODY MIB(10)        /* default body: 413 */
-#define LIMIT_HTTP_BODY_LARGE MIB(50)  /* bodies that carry audio: 413 */
-#define LIMIT_WS_MESSAGE MIB(4)        /* default WebSocket message: close 1009 */
+#define LIMIT_HTTP_HEAD        KIB(16) /* request line and headers: 431 */
+#define LIMIT_HTTP_TARGET      KIB(8)  /* request target: 414 */
+#define LIMIT_HTTP_HEADERS     100     /* number of header lines: 431 */
+#define LIMIT_HTTP_BODY        MIB(10) /* default body: 413 */
+#define LIMIT_HTTP_BODY_LARGE  MIB(50) /* bodies that carry audio: 413 */
+#define LIMIT_WS_MESSAGE       MIB(4)  /* default WebSocket message: close 1009 */
 #define LIMIT_WS_MESSAGE_LARGE MIB(50) /* WebSocket messages that carry audio: close 1009 */
-#define LIMIT_WS_QUEUE MIB(8)          /* unsent bytes of one WebSocket before the slow-consumer policy */
-#define LIMIT_JSON_DEPTH 64            /* nesting of any JSON we read: invalid request */
-#define LIMIT_MESSAGE_TEXT MIB(1)      /* text of one chat message, bytes: invalid request */
-#define LIMIT_REPLY_TEXT MIB(4)        /* text of one reply, bytes: the reply ends with finish "length" */
-#define LIMIT_ID 128                   /* any client-chosen id, bytes: invalid request */
-#define LIMIT_TITLE 512                /* conversation title, bytes: invalid request */
-#define LIMIT_SSE_EVENT MIB(4)         /* one event of an upstream's stream: upstream error */
-#define LIMIT_UPSTREAM_BODY MIB(16)    /* a whole upstream reply: upstream error */
-#define LIMIT_ROOM_EVENTS 4096         /* events a room keeps for replay: older ones answer with a reset */
-#define LIMIT_ROOM_BYTES MIB(1)        /* bytes a room keeps for replay: likewise */
-#define LIMIT_TURN_QUEUE 64            /* turns waiting in one conversation: 429 */
+#define LIMIT_WS_QUEUE         MIB(8)  /* unsent bytes of one WebSocket before the slow-consumer policy */
+#define LIMIT_JSON_DEPTH       64      /* nesting of any JSON we read: invalid request */
+#define LIMIT_MESSAGE_TEXT     MIB(1)  /* text of one chat message, bytes: invalid request */
+#define LIMIT_REPLY_TEXT       MIB(4)  /* text of one reply, bytes: the reply ends with finish "length" */
+#define LIMIT_ID               128     /* any client-chosen id, bytes: invalid request */
+#define LIMIT_TITLE            512     /* conversation title, bytes: invalid request */
+#define LIMIT_SSE_EVENT        MIB(4)  /* one event of an upstream's stream: upstream error */
+#define LIMIT_UPSTREAM_BODY    MIB(16) /* a whole upstream reply: upstream error */
+#define LIMIT_ROOM_EVENTS      4096    /* events a room keeps for replay: older ones answer with a reset */
+#define LIMIT_ROOM_BYTES       MIB(1)  /* bytes a room keeps for replay: likewise */
+#define LIMIT_TURN_QUEUE       64      /* turns waiting in one conversation: 429 */
 
 #endif

@@ -10,7 +10,9 @@ struct list {
     struct list *prev, *next;
 };
 
+/* clang-format off */
 #define LIST_INIT(head) {&(head), &(head)}
+/* clang-format on */
 
 static inline void list_init(struct list *head)
 {

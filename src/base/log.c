@@ -3,9 +3,14 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
+
+#define LOG_LINE     KIB(16)
+#define LINE_END     32 /* kept free for a number, quotes, the closing brace and the newline */
+#define WORST_ESCAPE 6  /* bytes that one byte of a value may become: \u0001 */
 
 _Thread_local const char *log_request_id;
 
@@ -64,14 +69,24 @@ static void put_text(struct buf *out, const char *key, struct str value)
         json_put_str(out, value);
 }
 
+/* The value cut so that it fits however it must be escaped: a line is never broken off inside a field. */
+static struct str fitting(const struct buf *out, const char *key, struct str value)
+{
+    size_t room = (out->max - out->len - LINE_END) / WORST_ESCAPE, used = strlen(key) + 1;
+    return str_n(value.p, room <= used ? 0 : value.n <= room - used ? value.n : utf8_floor(value.p, room - used));
+}
+
 static void put_field(struct buf *out, struct jw *w, const struct log_field *f)
 {
-    if (!f->key)
+    /* What is left must hold at least the key and an empty value. */
+    if (!f->key || out->max - out->len < LINE_END + WORST_ESCAPE * (strlen(f->key) + 1))
         return;
     char digits[24];
     struct buf number = {.data = digits, .cap = sizeof digits, .max = sizeof digits};
     struct str value = f->s;
-    if (!value.p) {
+    if (value.p) {
+        value = fitting(out, f->key, value);
+    } else {
         struct jw n = jw_begin(&number);
         jw_int(&n, f->i);
         value = buf_str(&number);
@@ -88,14 +103,15 @@ void log_write(enum log_level level, const char *area, const char *event, const 
 {
     char iso[ISO_LEN + 1];
     clock_iso(iso, clock_wall_ms());
-    const struct log_field head[] = {F_C("ts", iso), F_C("level", names[level]), F_C("area", area),
-                                     F_C("event", event), {"request", str_c(log_request_id), 0}};
-    struct buf line = BUF_INIT(KIB(16));
+    const char *request = log_request_id;
+    const struct log_field head[] = {F_C("ts", iso), F_C("level", names[level]), F_C("area", area), F_C("event", event),
+                                     F_C("request", request)};
+    struct buf line = BUF_INIT(LOG_LINE);
     struct jw w = jw_begin(&line);
     struct jw *json = atomic_load_explicit(&out_format, memory_order_relaxed) == LOG_JSON ? &w : NULL;
     if (json)
         jw_obj(json);
-    for (size_t i = 0; i < COUNT(head) - !log_request_id; i++)
+    for (size_t i = 0; i < COUNT(head) - !request; i++)
         put_field(&line, json, &head[i]);
     for (size_t i = 0; i < n; i++)
         put_field(&line, json, &fields[i]);

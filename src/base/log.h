@@ -18,10 +18,10 @@ struct log_field {
 };
 
 #define F_STR(key, value) ((struct log_field){(key), (value), 0})
-#define F_C(key, value) ((struct log_field){(key), str_c(value), 0})
+#define F_C(key, value)   ((struct log_field){(key), str_c(value), 0})
 #define F_INT(key, value) ((struct log_field){(key), {NULL, 0}, (int64_t)(value)})
-#define F_ERR(e) ((struct log_field){"error", str_c((e)->text), 0})
-#define F_NONE ((struct log_field){NULL, {NULL, 0}, 0})
+#define F_ERR(e)          ((struct log_field){"error", str_c((e)->text), 0})
+#define F_NONE            ((struct log_field){NULL, {NULL, 0}, 0})
 
 /* May be called again at any time (SIGHUP). Until the first call: info, text. */
 void log_setup(enum log_level level, enum log_format format);
@@ -32,6 +32,7 @@ bool log_enabled(enum log_level level);
 /* The request id that lines of this thread carry; NULL for none. The loop swaps it with the running task. */
 extern _Thread_local const char *log_request_id;
 
+/* One line in one write. A line has a ceiling of 16 KiB: the value that meets it is cut, fields behind are left out. */
 void log_write(enum log_level level, const char *area, const char *event, const struct log_field *fields, size_t n);
 
 #define LOG_AT(level, area, event, ...)                                                                                \
@@ -42,8 +43,8 @@ void log_write(enum log_level level, const char *area, const char *event, const 
     } while (0)
 /* At least one field; F_NONE when there is nothing to say. */
 #define log_debug(area, event, ...) LOG_AT(LOG_DEBUG, area, event, __VA_ARGS__)
-#define log_info(area, event, ...) LOG_AT(LOG_INFO, area, event, __VA_ARGS__)
-#define log_warn(area, event, ...) LOG_AT(LOG_WARN, area, event, __VA_ARGS__)
+#define log_info(area, event, ...)  LOG_AT(LOG_INFO, area, event, __VA_ARGS__)
+#define log_warn(area, event, ...)  LOG_AT(LOG_WARN, area, event, __VA_ARGS__)
 #define log_error(area, event, ...) LOG_AT(LOG_ERROR, area, event, __VA_ARGS__)
 
 #endif

@@ -13,7 +13,7 @@ struct map_slot {
 
 struct map {
     struct map_slot *slots;
-    size_t cap;   /* 0 or a power of two */
+    size_t cap; /* 0 or a power of two */
     size_t count;
 };
 

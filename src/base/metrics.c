@@ -1,9 +1,11 @@
 #include "base/metrics.h"
 
+#include "base/err.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,19 +53,26 @@ static struct group *group_of(const char *name, const char *help, enum metric_ki
     return g;
 }
 
-static struct metric *registered(const char *name, const char *help, const char *labels, enum metric_kind kind,
-                                 size_t nbounds)
+/* The metric of that name and labels; made like `like` when it is new. Complete before the lock is left, for another
+ * thread may render at once. */
+static struct metric *registered(const char *name, const char *help, const char *labels, const struct metric *like)
 {
     pthread_mutex_lock(&lock);
-    struct group *g = group_of(name, help, kind);
+    struct group *g = group_of(name, help, like->kind);
+    if (g->kind != like->kind)
+        die("metric %s is registered as two kinds", name);
     struct metric *m = g->first;
     while (m && strcmp(m->labels, labels ? labels : "") != 0)
         m = m->next;
     if (!m) {
-        m = mem_zalloc(sizeof *m + (nbounds + 1) * sizeof m->buckets[0]);
-        m->kind = kind;
+        m = mem_zalloc(sizeof *m + (like->nbounds + 1) * sizeof m->buckets[0]);
+        m->kind = like->kind;
         m->labels = str_dup(str_c(labels ? labels : ""));
-        m->nbounds = nbounds;
+        m->read = like->read;
+        m->arg = like->arg;
+        m->bounds = like->bounds;
+        m->nbounds = like->nbounds;
+        m->scale = like->scale;
         *g->end = m;
         g->end = &m->next;
     }
@@ -73,30 +82,24 @@ static struct metric *registered(const char *name, const char *help, const char 
 
 struct metric *metric_counter(const char *name, const char *help, const char *labels)
 {
-    return registered(name, help, labels, METRIC_COUNTER, 0);
+    return registered(name, help, labels, &(struct metric){.kind = METRIC_COUNTER});
 }
 
 struct metric *metric_gauge(const char *name, const char *help, const char *labels)
 {
-    return registered(name, help, labels, METRIC_GAUGE, 0);
+    return registered(name, help, labels, &(struct metric){.kind = METRIC_GAUGE});
 }
 
-struct metric *metric_histogram(const char *name, const char *help, const char *labels, const double *bounds,
-                                size_t n, double scale)
+struct metric *metric_histogram(const char *name, const char *help, const char *labels, const double *bounds, size_t n,
+                                double scale)
 {
-    struct metric *m = registered(name, help, labels, METRIC_HISTOGRAM, n);
-    m->bounds = bounds;
-    m->scale = scale;
-    return m;
+    return registered(name, help, labels,
+                      &(struct metric){.kind = METRIC_HISTOGRAM, .bounds = bounds, .nbounds = n, .scale = scale});
 }
 
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*read)(void *arg), void *arg)
 {
-    struct metric *m = registered(name, help, labels, METRIC_GAUGE_FN, 0);
-    pthread_mutex_lock(&lock);
-    m->read = read;
-    m->arg = arg;
-    pthread_mutex_unlock(&lock);
+    registered(name, help, labels, &(struct metric){.kind = METRIC_GAUGE_FN, .read = read, .arg = arg});
 }
 
 void metric_add(struct metric *m, int64_t n)
@@ -139,45 +142,70 @@ void metric_label(struct buf *out, const char *key, struct str value)
     buf_byte(out, '"');
 }
 
-static void sample(struct buf *out, const char *name, const char *suffix, const char *labels, double value)
+/* Prometheus spells what JSON cannot say. */
+static int put_value(struct buf *out, double value)
 {
+    if (isnan(value))
+        return buf_lit(out, "NaN");
+    if (isinf(value))
+        return value > 0 ? buf_lit(out, "+Inf") : buf_lit(out, "-Inf");
     struct jw w = jw_begin(out);
-    buf_addf(out, labels[0] ? "%s%s{%s} " : "%s%s%s ", name, suffix, labels);
     jw_num(&w, value);
-    buf_byte(out, '\n');
+    return jw_ok(&w) ? 0 : -1;
 }
 
-static void render_histogram(struct buf *out, const char *name, const struct metric *m)
+/* name<suffix>{labels,extra} value */
+static int sample(struct buf *out, const char *name, const char *labels, const char *extra, double value)
 {
-    char labels[512];
+    bool braces = labels[0] || extra[0];
+    if (buf_addf(out, "%s%s%s%s%s%s ", name, braces ? "{" : "", labels, labels[0] && extra[0] ? "," : "", extra,
+                 braces ? "}" : "") < 0)
+        return -1;
+    return put_value(out, value) < 0 || buf_byte(out, '\n') < 0 ? -1 : 0;
+}
+
+static int render_histogram(struct buf *out, const char *name, const struct metric *m)
+{
+    char text[256], le[48];
     uint64_t total = 0;
+    snprintf(text, sizeof text, "%s_bucket", name);
     for (size_t i = 0; i <= m->nbounds; i++) {
         total += atomic_load_explicit(&m->buckets[i], memory_order_relaxed);
         if (i < m->nbounds)
-            snprintf(labels, sizeof labels, "%s%sle=\"%g\"", m->labels, m->labels[0] ? "," : "", m->bounds[i]);
+            snprintf(le, sizeof le, "le=\"%.15g\"", m->bounds[i]);
         else
-            snprintf(labels, sizeof labels, "%s%sle=\"+Inf\"", m->labels, m->labels[0] ? "," : "");
-        sample(out, name, "_bucket", labels, (double)total);
+            snprintf(le, sizeof le, "le=\"+Inf\"");
+        if (sample(out, text, m->labels, le, (double)total) < 0)
+            return -1;
     }
     double sum = (double)atomic_load_explicit(&m->sum, memory_order_relaxed) * m->scale;
-    sample(out, name, "_sum", m->labels, sum);
-    sample(out, name, "_count", m->labels, (double)total);
+    snprintf(text, sizeof text, "%s_sum", name);
+    if (sample(out, text, m->labels, "", sum) < 0)
+        return -1;
+    snprintf(text, sizeof text, "%s_count", name);
+    return sample(out, text, m->labels, "", (double)total);
+}
+
+static int render_group(struct buf *out, const struct group *g)
+{
+    static const char *const types[] = {"counter", "gauge", "gauge", "histogram"};
+    int result = buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", g->name, g->help, g->name, types[g->kind]);
+    for (const struct metric *m = g->first; m && result == 0; m = m->next) {
+        if (m->kind == METRIC_HISTOGRAM)
+            result = render_histogram(out, g->name, m);
+        else
+            result = sample(out, g->name, m->labels, "",
+                            m->kind == METRIC_GAUGE_FN ? m->read(m->arg) : (double)metric_value(m));
+    }
+    return result;
 }
 
 int metrics_render(struct buf *out)
 {
-    static const char *const types[] = {"counter", "gauge", "gauge", "histogram"};
+    int result = 0;
     pthread_mutex_lock(&lock);
-    for (const struct group *g = groups; g; g = g->next) {
-        buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", g->name, g->help, g->name, types[g->kind]);
-        for (const struct metric *m = g->first; m; m = m->next) {
-            if (m->kind == METRIC_HISTOGRAM)
-                render_histogram(out, g->name, m);
-            else
-                sample(out, g->name, "", m->labels,
-                       m->kind == METRIC_GAUGE_FN ? m->read(m->arg) : (double)metric_value(m));
-        }
-    }
+    for (const struct group *g = groups; g && result == 0; g = g->next)
+        result = render_group(out, g);
     pthread_mutex_unlock(&lock);
-    return out->len < out->max ? 0 : -1;
+    return result;
 }

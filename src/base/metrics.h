@@ -8,14 +8,16 @@
 struct metric;
 
 /* `name` and `help` are literals; `labels` is the inside of the braces (`route="/api/chat",method="POST"`, escaped by
- * metric_label) or NULL, and is copied. The same name and labels give the same metric. Live until the process ends. */
+ * metric_label) or NULL, and is copied. The same name and labels give the same metric; one name with two kinds is a bug
+ * (die). Live until the process ends. */
 struct metric *metric_counter(const char *name, const char *help, const char *labels);
 struct metric *metric_gauge(const char *name, const char *help, const char *labels);
 /* Upper bounds ascending, in the metric's unit, a literal array. Observed values are integers that `scale` turns into
  * that unit: nanoseconds with 1e-9 for seconds. */
-struct metric *metric_histogram(const char *name, const char *help, const char *labels, const double *bounds,
-                                size_t n, double scale);
-/* A gauge whose value is asked for when rendered; read() must be safe on any thread. */
+struct metric *metric_histogram(const char *name, const char *help, const char *labels, const double *bounds, size_t n,
+                                double scale);
+/* A gauge whose value is asked for when rendered; read() must be safe on any thread and call nothing of this header.
+ * The first registration of a name with its labels counts. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*read)(void *arg), void *arg);
 
 void metric_add(struct metric *m, int64_t n); /* counters: n >= 0 */

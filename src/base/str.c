@@ -48,6 +48,8 @@ ptrdiff_t str_find_char(struct str s, char c)
 
 ptrdiff_t str_find(struct str s, struct str needle)
 {
+    if (needle.n == 0)
+        return 0;
     const char *hit = s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
     return hit ? hit - s.p : -1;
 }
@@ -98,9 +100,9 @@ int str_i64(struct str s, int64_t *out)
 {
     uint64_t value;
     bool negative = s.n && s.p[0] == '-';
-    if (str_u64(str_from(s, negative), &value) < 0 || value > (uint64_t)INT64_MAX)
+    if (str_u64(str_from(s, negative), &value) < 0 || value > (uint64_t)INT64_MAX + negative)
         return -1;
-    *out = negative ? -(int64_t)value : (int64_t)value;
+    *out = (int64_t)(negative ? 0 - value : value);
     return 0;
 }
 
@@ -115,6 +117,8 @@ char *str_dup(struct str s)
 
 size_t str_copy(char *out, size_t cap, struct str s)
 {
+    if (cap == 0)
+        return 0;
     size_t n = s.n < cap ? s.n : utf8_floor(s.p, cap - 1);
     if (n)
         memcpy(out, s.p, n);

@@ -13,7 +13,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
-#define STR_NONE ((struct str){NULL, 0})
+#define STR_NONE     ((struct str){NULL, 0})
 /* For printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) (int)(s).n, ((s).p ? (s).p : "")
 
@@ -58,7 +58,7 @@ bool str_ieq(struct str a, struct str b);
 int str_cmp(struct str a, struct str b);
 /* Without leading and trailing spaces, tabs, CR and LF. */
 struct str str_trim(struct str s);
-/* Position of the byte or the needle, -1 when absent. */
+/* Position of the byte or the needle, -1 when absent. An empty needle is found at 0. */
 ptrdiff_t str_find_char(struct str s, char c);
 ptrdiff_t str_find(struct str s, struct str needle);
 /* Takes the piece before `sep` off *rest into *piece; false when *rest is used up (rest->p is then NULL). */
@@ -71,7 +71,7 @@ int str_u64(struct str s, uint64_t *out);
 int str_i64(struct str s, int64_t *out);
 /* NUL-terminated malloc'd copy; the caller frees it. */
 char *str_dup(struct str s);
-/* Copies and terminates; cuts at cap - 1 bytes on a UTF-8 boundary. Returns the bytes copied. */
+/* Copies and terminates; cuts at cap - 1 bytes on a UTF-8 boundary. Returns the bytes copied. cap 0: writes nothing. */
 size_t str_copy(char *out, size_t cap, struct str s);
 /* Lower-case hex of n bytes into out (2n + 1 bytes, terminated). */
 void hex_encode(char *out, const void *bytes, size_t n);

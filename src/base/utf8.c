@@ -27,6 +27,9 @@ static const char *skip_ascii(const char *p, const char *end)
 bool utf8_feed(struct utf8_check *check, struct str piece)
 {
     uint32_t state = check->state;
+    if (state == UINT32_MAX)
+        return false;
+    check->state = UINT32_MAX; /* until the piece proves good */
     const char *p = piece.p, *end = piece.p + piece.n;
     while (p < end) {
         if (state == 0) {
@@ -65,6 +68,15 @@ size_t utf8_floor(const char *p, size_t n)
     while (n && ((unsigned char)p[n] & 0xC0) == 0x80)
         n--;
     return n;
+}
+
+size_t utf8_whole(const char *p, size_t n)
+{
+    if (n == 0)
+        return 0;
+    size_t lead = utf8_floor(p, n - 1);
+    uint32_t state = (unsigned char)p[lead] < 0x80 ? 0 : lead_state((unsigned char)p[lead]);
+    return state != UINT32_MAX && n - lead < 1 + (state & 3) ? lead : n;
 }
 
 /* UTF-16 units of the character that the byte leads; continuation bytes count nothing. */

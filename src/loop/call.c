@@ -69,14 +69,20 @@ static void answered(void *arg)
     task_wake(call->caller);
 }
 
+static void answer(void *arg)
+{
+    struct remote_call *call = arg;
+    call->callee = NULL;
+    loop_post(call->caller_loop, answered, call);
+}
+
 static void callee_main(void *arg)
 {
     struct remote_call *call = arg;
     call->callee = task_self();
     log_request_id = call->request_id;
+    task_defer(answer, call); /* first in, last out: what fn deferred may still use the caller's stack */
     call->result = call->fn(call->arg);
-    call->callee = NULL;
-    loop_post(call->caller_loop, answered, call);
 }
 
 static void callee_start(void *arg)
@@ -97,8 +103,13 @@ int loop_call(struct loop *loop, const char *name, int (*fn)(void *arg), void *a
 {
     if (loop == loop_self())
         return fn(arg);
-    struct remote_call call = {.caller_loop = loop_self(), .caller = task_self(), .name = name, .fn = fn, .arg = arg,
-                               .request_id = log_request_id, .pending = 1};
+    struct remote_call call = {.caller_loop = loop_self(),
+                               .caller = task_self(),
+                               .name = name,
+                               .fn = fn,
+                               .arg = arg,
+                               .request_id = log_request_id,
+                               .pending = 1};
     loop_post(loop, callee_start, &call);
     while (call.pending && task_park(NULL) == 0)
         ;

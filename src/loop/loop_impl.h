@@ -46,7 +46,7 @@ void tasks_init(struct loop *loop);
 /* Runs every ready task, also those that become ready meanwhile. */
 void tasks_run(struct loop *loop);
 void tasks_free(struct loop *loop);
-/* Sets up this thread's alternate signal stack, so that an overflow of a task's stack is reported, and takes it down. */
+/* Sets up this thread's alternate signal stack, on which an overflow of a task's stack is reported; takes it down. */
 void tasks_thread_begin(void);
 void tasks_thread_end(void);
 

@@ -16,10 +16,10 @@
 #endif
 #ifndef VALGRIND_STACK_REGISTER
 #define VALGRIND_STACK_REGISTER(start, end) 0
-#define VALGRIND_STACK_DEREGISTER(id) ((void)(id))
+#define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
 #endif
 
-#define GUARD KIB(4)
+#define GUARD       KIB(4)
 #define KEPT_STACKS 128 /* free stacks a loop keeps; each has touched 8 KiB or so */
 
 /* Sanitizers put red zones around every local and keep shadow frames: the same code needs several times the stack. */

@@ -44,9 +44,9 @@ struct task {
     const char *name;
     task_fn *fn;
     void *arg;
-    fcontext_t context;  /* where the task continues */
-    fcontext_t resumer;  /* where the one that resumed it continues */
-    struct task *below;  /* the task that runs again when this one parks: it spawned this one */
+    fcontext_t context; /* where the task continues */
+    fcontext_t resumer; /* where the one that resumed it continues */
+    struct task *below; /* the task that runs again when this one parks: it spawned this one */
     struct task_deadline *deadlines;
     const char *request_id;
     unsigned shields;
@@ -169,7 +169,8 @@ struct task *task_spawn(const char *name, task_fn *fn, void *arg)
     if (!stack)
         die("no memory for the stack of task \"%s\"", name);
     /* The record sits above the stack proper, aligned as the ABI wants the top of a stack. */
-    char *top = (char *)(((uintptr_t)stack - sizeof(struct task)) & ~(uintptr_t)63);
+    char *top = (char *)stack - sizeof(struct task);
+    top -= (uintptr_t)top & 63;
     struct task *task = (struct task *)(void *)top;
     memset(task, 0, offsetof(struct task, defers));
 #ifdef WITH_ASAN
@@ -196,6 +197,15 @@ struct task *task_self(void)
 {
     struct loop *loop = loop_self();
     return loop ? loop->running : NULL;
+}
+
+/* The running task, for calls that make no sense outside of one. */
+static struct task *here(void)
+{
+    struct task *task = task_self();
+    if (!task)
+        die("a task's call outside of any task");
+    return task;
 }
 
 const char *task_name(const struct task *task)
@@ -242,7 +252,7 @@ static void leave(struct task *task)
 
 int task_park(struct err *e)
 {
-    struct task *task = task_self();
+    struct task *task = here();
     if (interrupted(task, e) < 0)
         return -1;
     if (!task->woken)
@@ -266,22 +276,22 @@ void task_cancel(struct task *task)
 
 bool task_cancelled(void)
 {
-    return task_self()->cancelled;
+    return here()->cancelled;
 }
 
 void task_shield(void)
 {
-    task_self()->shields++;
+    here()->shields++;
 }
 
 void task_unshield(void)
 {
-    task_self()->shields--;
+    here()->shields--;
 }
 
 void task_defer(void (*release)(void *arg), void *arg)
 {
-    struct task *task = task_self();
+    struct task *task = here();
     if (task->ndefers == DEFERS)
         die("task \"%s\" defers too much", task->name);
     task->defers[task->ndefers].release = release;
@@ -291,7 +301,7 @@ void task_defer(void (*release)(void *arg), void *arg)
 
 void task_undefer(void)
 {
-    task_self()->ndefers--;
+    here()->ndefers--;
 }
 
 static void deadline_passed(struct timer *timer)
@@ -303,7 +313,7 @@ static void deadline_passed(struct timer *timer)
 
 void task_deadline_begin(struct task_deadline *deadline, uint64_t ms)
 {
-    struct task *task = task_self();
+    struct task *task = here();
     *deadline = (struct task_deadline){.timer.fn = deadline_passed, .task = task, .outer = task->deadlines};
     task->deadlines = deadline;
     timer_start(task->loop, &deadline->timer, ms);
@@ -330,7 +340,7 @@ static void sleep_over(struct timer *timer)
 
 int task_sleep(uint64_t ms, struct err *e)
 {
-    struct sleeper sleeper = {.timer.fn = sleep_over, .task = task_self()};
+    struct sleeper sleeper = {.timer.fn = sleep_over, .task = here()};
     int result = 0;
     timer_start(sleeper.task->loop, &sleeper.timer, ms);
     while (!sleeper.done && result == 0)
@@ -357,7 +367,7 @@ void waitlist_init(struct waitlist *list)
 
 int waitlist_wait(struct waitlist *list, struct err *e)
 {
-    struct waiter waiter = {.task = task_self()};
+    struct waiter waiter = {.task = here()};
     int result = 0;
     list_push_back(&list->tasks, &waiter.link);
     while (!waiter.called && result == 0)

@@ -9,8 +9,8 @@
 #include "loop/loop.h"
 #include "loop/timer.h"
 
-#define TASK_STACK KIB(64)  /* usable bytes; a guard page lies below */
-#define TASK_LIMIT 16384    /* tasks of one loop; task_room tells */
+#define TASK_STACK KIB(64) /* usable bytes; a guard page lies below */
+#define TASK_LIMIT 16384   /* tasks of one loop; task_room tells */
 
 struct task;
 typedef void task_fn(void *arg);

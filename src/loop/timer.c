@@ -62,7 +62,8 @@ static void on_timer(uv_timer_t *uv)
     struct loop *loop = uv->data;
     uint64_t now = uv_now(&loop->uv);
     loop->uv_due = 0;
-    while (loop->heap_len && loop->heap[1].due <= now) {
+    /* As many as there were: a timer that starts itself again with 0 ms must let the loop's other events go first. */
+    for (uint32_t left = loop->heap_len; left && loop->heap_len && loop->heap[1].due <= now; left--) {
         struct timer *timer = loop->heap[1].timer;
         remove_at(loop, 1);
         timer->fn(timer);

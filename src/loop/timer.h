@@ -11,7 +11,8 @@ struct timer {
     uint32_t at; /* place in the heap, 1-based; 0: not running */
 };
 
-/* Starts or restarts; fires once, not before ms have passed, on the loop's thread. */
+/* Starts or restarts; fires once, not before ms have passed since loop_now_ms(), on the loop's thread. Timers fire in
+ * the order in which they are due. */
 void timer_start(struct loop *loop, struct timer *timer, uint64_t ms);
 /* Harmless when it does not run. */
 void timer_stop(struct loop *loop, struct timer *timer);

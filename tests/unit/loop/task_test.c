@@ -378,11 +378,16 @@ int main(int argc, char **argv)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sleeps_at_least_as_long_as_asked), cmocka_unit_test(cancel_ends_every_wait_and_cleans_up),
-        cmocka_unit_test(cancelled_work_in_the_queue_never_runs), cmocka_unit_test(started_work_is_waited_for),
-        cmocka_unit_test(nearest_deadline_counts), cmocka_unit_test(wake_before_park_counts),
-        cmocka_unit_test(line_keeps_order_and_loses_no_place), cmocka_unit_test(tasks_start_tasks),
-        cmocka_unit_test(calls_into_another_loop), cmocka_unit_test(overflow_names_the_task),
+        cmocka_unit_test(sleeps_at_least_as_long_as_asked),
+        cmocka_unit_test(cancel_ends_every_wait_and_cleans_up),
+        cmocka_unit_test(cancelled_work_in_the_queue_never_runs),
+        cmocka_unit_test(started_work_is_waited_for),
+        cmocka_unit_test(nearest_deadline_counts),
+        cmocka_unit_test(wake_before_park_counts),
+        cmocka_unit_test(line_keeps_order_and_loses_no_place),
+        cmocka_unit_test(tasks_start_tasks),
+        cmocka_unit_test(calls_into_another_loop),
+        cmocka_unit_test(overflow_names_the_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
