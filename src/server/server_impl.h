@@ -1,0 +1,182 @@
+/* What the files of this folder share; nobody else includes it. Everything here belongs to one loop and is touched by
+ * its thread only, unless said. */
+#ifndef SERVER_IMPL_H
+#define SERVER_IMPL_H
+
+#include "base/map.h"
+#include "base/metrics.h"
+#include "loop/timer.h"
+#include "net/conn.h"
+#include "net/listener.h"
+#include "server/server.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct access_log;  /* access_log.c */
+struct cors;        /* cors.c */
+struct proxy_trust; /* proxy.c */
+struct rate_limit;  /* rate_limit.c */
+struct sse_stream;  /* sse.c */
+struct router;      /* router.c */
+struct route;
+
+#define SERVER_LOOPS 256
+#define SERVER_PORTS 16
+
+struct server {
+    struct server_config config; /* as given to server_new; loops have their own copy, see server_loop.config */
+    struct router *router;
+    pthread_mutex_t lock; /* guards loops[] while they come, config, addresses */
+    struct server_loop *loops[SERVER_LOOPS];
+    size_t nloops;
+    atomic_size_t connections, websockets;
+    struct map addresses;                    /* address -> struct address_count, only while a limit is set */
+    struct metric *http_gauge, *ws_gauge;    /* open connections by kind */
+    struct metric *refused;                  /* connections answered 503 */
+    _Atomic(struct rate_limit *) rate_limit; /* shared by all loops, should rate_limit.c want that */
+};
+
+/* The server on one loop. */
+struct server_loop {
+    struct server *server;
+    struct loop *loop;
+    struct server_config config; /* this loop's copy: no lock to read it; replaced on reconfigure, then *_configure */
+    struct list conns;           /* http_conn.link: every open connection, upgraded ones too */
+    size_t nconns;
+    struct server_port {
+        struct server_loop *sl;
+        struct listener *listener;
+        struct tls_context *tls;
+    } ports[SERVER_PORTS];
+    size_t nports;
+    bool draining;
+
+    /* State of the features, made and replaced by their *_configure, released by their *_close. */
+    struct access_log *access_log;
+    struct cors *cors;
+    struct proxy_trust *proxy;
+    struct rate_limit *rate_limit;
+    struct str security[2]; /* whole header lines for plain [0] and https [1] clients; see security_headers_configure */
+
+    uint64_t date_until; /* loop_now_ms() up to which date holds */
+    char date[30];
+    uint64_t next_id; /* of requests */
+};
+
+enum http_state {
+    HC_IDLE,     /* nothing of the next request has arrived */
+    HC_HEAD,     /* part of a head is kept */
+    HC_BODY,     /* head parsed, exchange made, body coming in */
+    HC_RUNNING,  /* the handler runs; further input waits */
+    HC_SKIP,     /* answered early: what is left of the body is read and dropped */
+    HC_FINISH,   /* conn_finish was called: the last reply is on its way */
+    HC_UPGRADED, /* a WebSocket: conn.ops, timer and owner are websocket.c's */
+};
+
+/* One accepted connection: about 450 bytes, all that an idle one owns. */
+struct http_conn {
+    struct conn conn; /* first: container_of(c, struct http_conn, conn) */
+    struct list link; /* server_loop.conns */
+    struct server_loop *sl;
+    struct timer timer; /* the one time-out of the state at hand; after an upgrade free for the new owner */
+    uint32_t since;     /* low bits of loop_now_ms() when the state was entered */
+    uint32_t seen;      /* bytes of an incomplete head already looked at */
+    union {
+        struct http_exchange *x; /* the request being read or answered: HC_BODY, HC_RUNNING */
+        void *owner;             /* HC_UPGRADED: what http_conn_upgrade got */
+    };
+    uint64_t skip; /* HC_SKIP: bytes left */
+    enum http_state state;
+    bool in_read; /* on_read is on the stack: it goes on with the next request by itself */
+    bool counted; /* in server.addresses */
+};
+
+struct reply_header {
+    struct reply_header *next;
+    struct str name, value;
+};
+
+/* A request and its reply; lives in rq.arena. rq.conn becomes NULL when the client is gone or the reply is complete. */
+struct http_exchange {
+    struct http_request rq; /* first: http_exchange(rq) leads here */
+    struct server_loop *sl;
+    const struct route *matched;
+    struct task *task; /* of the handler; NULL until it first waits */
+    struct reply_header *headers, **headers_end;
+    size_t headers_size; /* bytes they will take in the head */
+    struct str cors;     /* whole header lines, from cors_apply */
+    struct buf body;     /* as far as it has arrived */
+    struct http_chunked chunked;
+    struct sse_stream *sse; /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
+    uint64_t start_ns;
+    uint64_t sent;   /* bytes of the reply's body */
+    uint32_t holds;  /* who still looks at this record: freed at 0 */
+    int status;      /* 0 until the reply began */
+    bool keep_alive; /* the connection goes on after this reply */
+    bool streaming;  /* http_stream_begin was called, http_stream_end not yet */
+    bool chunks;     /* the stream is chunked: false for HTTP/1.0 */
+    bool complete;   /* the whole reply is queued, or the client gone */
+    bool gone;       /* the client went away before that: 499 */
+    bool survive;
+};
+
+static inline struct http_exchange *http_exchange(struct http_request *rq)
+{
+    return container_of(rq, struct http_exchange, rq);
+}
+
+/* ---- http_conn.c, reply.c: for the features ---- */
+
+/* A WebSocket takes the connection over, from inside websocket_upgrade, after it queued the 101 with conn_write: the
+ * ops switch (input behind the head goes to the new on_read), hc->owner is set, hc->timer stopped and left to the
+ * owner, the request's arena goes when websocket_upgrade has returned. ops->on_closed must end with
+ * http_conn_release. The owner's record is its own allocation, so it may outlive the connection. */
+void http_conn_upgrade(struct http_conn *hc, const struct conn_ops *ops, void *owner);
+/* Unlinks, uncounts and frees the record: last thing of on_closed. */
+void http_conn_release(struct http_conn *hc);
+/* As http_stream_write, but never parks: for timers and other callbacks. -1 when the client is gone or the stream was
+ * not begun. conn_queued(&rq->conn->conn) tells whether the client reads. */
+int http_stream_put(struct http_request *rq, struct str bytes);
+
+/* ---- The features' places in the life of a request, in this order ---- */
+
+/* Each *_configure runs on the loop's thread when the loop begins to listen and again after sl->config changed;
+ * each *_close when the server is freed (no loop runs any more). */
+
+/* proxy.c. rq->address (the peer's) and rq->secure (TLS here) are set: replaces them by what trusted proxies say. */
+void proxy_configure(struct server_loop *sl);
+void proxy_resolve(struct server_loop *sl, struct http_request *rq);
+void proxy_close(struct server_loop *sl);
+
+/* cors.c. Sets rq->origin when the Origin header is allowed and returns the header lines for the reply ("Vary: …\r\n"
+ * and so on, static or in the arena; empty when there are none). */
+void cors_configure(struct server_loop *sl);
+struct str cors_apply(struct server_loop *sl, struct http_request *rq);
+/* For OPTIONS: answers a preflight (204) and returns true, or false when it is none. `allow`: methods of the path,
+ * "GET, HEAD, POST", empty when the path is unknown. */
+bool cors_preflight(struct server_loop *sl, struct http_request *rq, struct str allow);
+void cors_close(struct server_loop *sl);
+
+/* rate_limit.c. 0, or -1 with RATE_LIMIT_EXCEEDED and retry_after_ms. Adds its RateLimit-* with http_reply_header. */
+void rate_limit_configure(struct server_loop *sl);
+int rate_limit_take(struct server_loop *sl, struct http_request *rq, struct err *e);
+void rate_limit_close(struct server_loop *sl);
+
+/* websocket.c. The request asks for an upgrade and rq->route has a websocket; admit let it in. True when it was
+ * answered: upgraded (http_conn_upgrade) or refused (http_reply_error); false: the route's handler answers. */
+bool websocket_upgrade(struct http_conn *hc, struct http_request *rq, const struct http_route *route);
+/* server_drain: close 1000 "Server shutting down". owner as given to http_conn_upgrade. */
+void websocket_drain(void *owner);
+
+/* security_headers.c. Fills sl->security: literals or memory it owns. */
+void security_headers_configure(struct server_loop *sl);
+void security_headers_close(struct server_loop *sl);
+
+/* access_log.c. Called once for each request, also those that could not be parsed: then rq->head is NULL and only
+ * rq->address is sure. status 499: the client went away before the reply; 101: upgraded. bytes: body sent. */
+void access_log_configure(struct server_loop *sl);
+void access_log_write(struct server_loop *sl, const struct http_request *rq, int status, uint64_t bytes, uint64_t ns);
+void access_log_close(struct server_loop *sl);
+
+#endif
