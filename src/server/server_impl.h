@@ -8,17 +8,16 @@
 #include "loop/timer.h"
 #include "net/conn.h"
 #include "net/listener.h"
+#include "server/access_log.h"
+#include "server/proxy.h"
+#include "server/rate_limit.h"
 #include "server/server.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-struct access_log;  /* access_log.c */
-struct cors;        /* cors.c */
-struct proxy_trust; /* proxy.c */
-struct rate_limit;  /* rate_limit.c */
-struct sse_stream;  /* sse.c */
-struct router;      /* router.c */
+struct sse_stream; /* sse.c */
+struct router;     /* router.c */
 struct route;
 
 #define SERVER_LOOPS 256
@@ -31,17 +30,18 @@ struct server {
     struct server_loop *loops[SERVER_LOOPS];
     size_t nloops;
     atomic_size_t connections, websockets;
-    struct map addresses;                    /* address -> struct address_count, only while a limit is set */
-    struct metric *http_gauge, *ws_gauge;    /* open connections by kind */
-    struct metric *refused;                  /* connections answered 503 */
-    _Atomic(struct rate_limit *) rate_limit; /* shared by all loops, should rate_limit.c want that */
+    struct map addresses;                 /* address -> struct address_count, only while a limit is set */
+    struct metric *http_gauge, *ws_gauge; /* open connections by kind */
+    struct metric *refused;               /* connections answered 503 */
+    struct rate_limit *rate_limit;
+    struct access_log *access_log; /* NULL: off */
 };
 
 /* The server on one loop. */
 struct server_loop {
     struct server *server;
     struct loop *loop;
-    struct server_config config; /* this loop's copy: no lock to read it; replaced on reconfigure, then *_configure */
+    struct server_config config; /* this loop's copy: no lock to read it; replaced by server_reconfigure */
     struct list conns;           /* http_conn.link: every open connection, upgraded ones too */
     size_t nconns;
     struct server_port {
@@ -52,12 +52,9 @@ struct server_loop {
     size_t nports;
     bool draining;
 
-    /* State of the features, made and replaced by their *_configure, released by their *_close. */
-    struct access_log *access_log;
-    struct cors *cors;
-    struct proxy_trust *proxy;
-    struct rate_limit *rate_limit;
-    struct str security[2]; /* whole header lines for plain [0] and https [1] clients; see security_headers_configure */
+    struct access_log_writer *access_log; /* NULL: off */
+    struct trust_proxy trust;             /* lives in settings */
+    struct arena *settings;               /* what was parsed out of config */
 
     uint64_t date_until; /* loop_now_ms() up to which date holds */
     char date[30];
@@ -139,44 +136,13 @@ void http_conn_release(struct http_conn *hc);
  * not begun. conn_queued(&rq->conn->conn) tells whether the client reads. */
 int http_stream_put(struct http_request *rq, struct str bytes);
 
-/* ---- The features' places in the life of a request, in this order ---- */
+/* ---- websocket.c ---- */
 
-/* Each *_configure runs on the loop's thread when the loop begins to listen and again after sl->config changed;
- * each *_close when the server is freed (no loop runs any more). */
-
-/* proxy.c. rq->address (the peer's) and rq->secure (TLS here) are set: replaces them by what trusted proxies say. */
-void proxy_configure(struct server_loop *sl);
-void proxy_resolve(struct server_loop *sl, struct http_request *rq);
-void proxy_close(struct server_loop *sl);
-
-/* cors.c. Sets rq->origin when the Origin header is allowed and returns the header lines for the reply ("Vary: …\r\n"
- * and so on, static or in the arena; empty when there are none). */
-void cors_configure(struct server_loop *sl);
-struct str cors_apply(struct server_loop *sl, struct http_request *rq);
-/* For OPTIONS: answers a preflight (204) and returns true, or false when it is none. `allow`: methods of the path,
- * "GET, HEAD, POST", empty when the path is unknown. */
-bool cors_preflight(struct server_loop *sl, struct http_request *rq, struct str allow);
-void cors_close(struct server_loop *sl);
-
-/* rate_limit.c. 0, or -1 with RATE_LIMIT_EXCEEDED and retry_after_ms. Adds its RateLimit-* with http_reply_header. */
-void rate_limit_configure(struct server_loop *sl);
-int rate_limit_take(struct server_loop *sl, struct http_request *rq, struct err *e);
-void rate_limit_close(struct server_loop *sl);
-
-/* websocket.c. The request asks for an upgrade and rq->route has a websocket; admit let it in. True when it was
- * answered: upgraded (http_conn_upgrade) or refused (http_reply_error); false: the route's handler answers. */
+/* The request asks for an upgrade and rq->route has a websocket; admit let it in; rq->origin and rq->address are set.
+ * True when it was answered: upgraded (http_conn_upgrade) or refused (http_reply_error); false: the route's handler
+ * answers. Settings: hc->sl->config. */
 bool websocket_upgrade(struct http_conn *hc, struct http_request *rq, const struct http_route *route);
 /* server_drain: close 1000 "Server shutting down". owner as given to http_conn_upgrade. */
 void websocket_drain(void *owner);
-
-/* security_headers.c. Fills sl->security: literals or memory it owns. */
-void security_headers_configure(struct server_loop *sl);
-void security_headers_close(struct server_loop *sl);
-
-/* access_log.c. Called once for each request, also those that could not be parsed: then rq->head is NULL and only
- * rq->address is sure. status 499: the client went away before the reply; 101: upgraded. bytes: body sent. */
-void access_log_configure(struct server_loop *sl);
-void access_log_write(struct server_loop *sl, const struct http_request *rq, int status, uint64_t bytes, uint64_t ns);
-void access_log_close(struct server_loop *sl);
 
 #endif
