@@ -81,8 +81,8 @@ struct config {
     uint64_t open_dialects; /* enum config_dialect bits */
     char *jwt_secret;
     uint64_t jwt_expires_in_ms;
-    struct config_list frontend_url; /* origins, lower case, no trailing slash */
-    struct config_list cors_origins; /* likewise; "*" is in cors_any instead */
+    struct config_list frontend_url;  /* origins, lower case, no trailing slash */
+    struct config_list cors_origins;  /* likewise; "*" is in cors_any instead */
     uint64_t rate_limit_max_requests; /* 0: off */
     uint64_t rate_limit_window_ms;
     uint64_t rate_limit_login_max; /* 0: off */
@@ -106,7 +106,7 @@ struct config {
     struct config_upstreams llm_upstreams;
     enum config_pool llm_pool;
     uint64_t llm_history_tokens;
-    char *llm_model;                           /* what the five below became where they were not set themselves */
+    char *llm_model; /* what the five below became where they were not set themselves */
     char *aimcs_model, *openai_chat_model, *chat_model, *care_model, *pichat_model; /* never NULL */
 
     /* Upstream connections */

@@ -1,0 +1,265 @@
+/* The table of settings. A new setting is a field in config.h and a row here; nothing else. */
+#include "config/setting.h"
+
+/* The field's place, refused by the compiler when the field has another type than the row says. */
+#define FIELD(field, ctype)                                                                                            \
+    (offsetof(struct config, field) + 0 * sizeof(char[_Generic(((struct config *)0)->field, ctype : 1, default : -1)]))
+#define FIELD_ENUM(field)                                                                                              \
+    (offsetof(struct config, field) + 0 * sizeof(char[sizeof(((struct config *)0)->field) == sizeof(int) ? 1 : -1]))
+
+#define HEADING(text)                                                                                                  \
+    {                                                                                                                  \
+        .type = SETTING_HEADING, .help = text                                                                          \
+    }
+#define NAMES(...)          .names = {__VA_ARGS__}
+#define STRING(field)       .type = SETTING_STRING, .offset = FIELD(field, char *)
+#define SECRET(field)       STRING(field), .flags = SETTING_SECRET
+#define URL(field, schemes) .type = SETTING_URL, .offset = FIELD(field, char *), .choices = schemes
+#define UINT(field, lowest, highest)                                                                                   \
+    .type = SETTING_UINT, .offset = FIELD(field, uint64_t), .min = lowest, .max = highest
+#define BOOL(field) .type = SETTING_BOOL, .offset = FIELD(field, bool)
+#define SECONDS(field, lowest, highest)                                                                                \
+    .type = SETTING_DURATION, .offset = FIELD(field, uint64_t), .unit = 1000, .min = lowest, .max = highest
+#define MILLISECONDS(field, lowest, highest)                                                                           \
+    .type = SETTING_DURATION, .offset = FIELD(field, uint64_t), .unit = 1, .min = lowest, .max = highest
+#define SIZE(field, lowest, highest)                                                                                   \
+    .type = SETTING_SIZE, .offset = FIELD(field, uint64_t), .min = lowest, .max = highest
+#define ENUM(field, values) .type = SETTING_ENUM, .offset = FIELD_ENUM(field), .choices = values
+#define SET(field, values)  .type = SETTING_SET, .offset = FIELD(field, uint64_t), .choices = values
+#define LIST(field)         .type = SETTING_LIST, .offset = FIELD(field, struct config_list)
+#define ORIGINS(field)      .type = SETTING_ORIGINS, .offset = FIELD(field, struct config_list)
+#define PORTS(field)        .type = SETTING_PORTS, .offset = FIELD(field, struct config_ports)
+#define TRUST(field)        .type = SETTING_TRUST, .offset = FIELD(field, struct trust_proxy)
+#define UPSTREAMS(field)    .type = SETTING_UPSTREAMS, .offset = FIELD(field, struct config_upstreams)
+
+#define DEFAULT(text)         .fallback = text
+#define IN_PRODUCTION(text)   .production = text
+#define RELOADS               .flags = SETTING_RELOADS
+#define SECRET_RELOADS(field) STRING(field), .flags = SETTING_SECRET | SETTING_RELOADS
+#define HELP(text)            .help = text
+
+#define MINUTE 60000u
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define HTTP   "http|https"
+#define PROXY  "http|https|socks4|socks4a|socks5|socks5h"
+
+const struct setting settings[] = {
+    HEADING("Listening"),
+    {NAMES("PORT", "SERVER_PORT"), PORTS(port_list), DEFAULT("8080"),
+     HELP("ports to listen on; every one serves every dialect; 0 takes any free port")},
+    {NAMES("HOST"), STRING(host), DEFAULT("127.0.0.1"),
+     HELP("address to listen on; 0.0.0.0 or :: to be reached from other machines")},
+    {NAMES("ENVIRONMENT", "NODE_ENV"), ENUM(environment, "development=dev|production=prod|test"),
+     DEFAULT("development"),
+     HELP("production closes what the contract leaves open in development; production wins when the two names differ")},
+    {NAMES("THREADS"), UINT(threads, 0, 256), DEFAULT("0"), HELP("event loops; 0 starts one per core")},
+    {NAMES("POOL_THREADS"), UINT(pool_threads, 1, 128), DEFAULT("4"), HELP("threads for work that blocks")},
+    {NAMES("TLS_CERT"), STRING(tls_cert), RELOADS,
+     HELP("PEM file with the certificate chain; with TLS_KEY every port speaks TLS")},
+    {NAMES("TLS_KEY"), STRING(tls_key), RELOADS, HELP("PEM file with the certificate's private key")},
+    {NAMES("TRUST_PROXY"), TRUST(trust_proxy), DEFAULT("false"),
+     HELP("proxies whose X-Forwarded-For and X-Forwarded-Proto count")},
+    {NAMES("MAX_CONNECTIONS"), UINT(max_connections, 1, 1000000), DEFAULT("20000"),
+     HELP("open connections, all ports together; more are answered 503")},
+    {NAMES("MAX_CONNECTIONS_PER_ADDRESS"), UINT(max_connections_per_address, 0, 1000000), DEFAULT("0"),
+     IN_PRODUCTION("256"), HELP("open connections of one client address; 0 is no limit")},
+    {NAMES("HEADER_TIMEOUT"), SECONDS(header_timeout_ms, 100, HOUR), DEFAULT("10s"),
+     HELP("time for a request's headers to arrive whole")},
+    {NAMES("BODY_TIMEOUT"), SECONDS(body_timeout_ms, 100, HOUR), DEFAULT("30s"),
+     HELP("time a request's body may stand still")},
+    {NAMES("IDLE_TIMEOUT"), SECONDS(idle_timeout_ms, 100, DAY), DEFAULT("75s"),
+     HELP("time a kept-alive connection may wait for its next request")},
+    {NAMES("WRITE_TIMEOUT"), SECONDS(write_timeout_ms, 100, HOUR), DEFAULT("30s"),
+     HELP("time a client may take nothing of what waits for it")},
+    {NAMES("DRAIN_TIMEOUT"), SECONDS(drain_timeout_ms, 0, HOUR), DEFAULT("10s"), RELOADS,
+     HELP("time running requests and turns get to finish at shutdown")},
+    {NAMES("STATIC_ROOT"), STRING(static_root), HELP("folder whose files are served to browsers at /")},
+
+    HEADING("Sockets and streams"),
+    {NAMES("WS_PING_INTERVAL"), SECONDS(ws_ping_interval_ms, 0, HOUR), DEFAULT("25s"),
+     HELP("pause between pings on a quiet WebSocket; 0 sends none")},
+    {NAMES("WS_PONG_TIMEOUT"), SECONDS(ws_pong_timeout_ms, 100, HOUR), DEFAULT("20s"),
+     HELP("time a client has to answer a ping")},
+    {NAMES("WS_COMPRESSION"), BOOL(ws_compression), DEFAULT("false"), HELP("offer permessage-deflate")},
+    {NAMES("WS_COMPRESSION_CONTEXT"), BOOL(ws_compression_context), DEFAULT("false"),
+     HELP("keep the compression window between messages: smaller messages, more memory per connection")},
+    {NAMES("SSE_HEARTBEAT"), SECONDS(sse_heartbeat_ms, 0, HOUR), DEFAULT("15s"),
+     HELP("pause between comments on a quiet event stream; 0 sends none")},
+    {NAMES("SLOW_CONSUMER"), ENUM(slow_consumer, "close|drop"), DEFAULT("close"),
+     HELP("a follower that cannot keep up is closed (it may resume), or loses events and is told so")},
+    {NAMES("ROOM_KEEP"), SECONDS(room_keep_ms, 0, DAY), DEFAULT("120s"),
+     HELP("how long the log of a room nobody follows is kept for those who reconnect")},
+    {NAMES("ALLOW_EIO3"), BOOL(allow_eio3), DEFAULT("false"),
+     HELP("accept Socket.IO 2 clients; accepted, used by Socket.IO")},
+
+    HEADING("Who may come in"),
+    {NAMES("API_TOKEN"), SECRET_RELOADS(api_token),
+     HELP("token that opens the dialects without accounts: Authorization: Bearer, or ?token= on a WebSocket")},
+    {NAMES("OPEN_DIALECTS"), SET(open_dialects, "aimcs|openai|chat|pichat|care"), RELOADS,
+     HELP("dialects that need no token in production; care lets its Socket.IO clients name any user")},
+    {NAMES("JWT_SECRET"), SECRET(jwt_secret),
+     HELP("key that signs users' tokens; production needs 32 bytes or more (openssl rand -base64 48)")},
+    {NAMES("JWT_EXPIRES_IN"), SECONDS(jwt_expires_in_ms, 1000, 3650ull * DAY), DEFAULT("24h"),
+     HELP("life of a user's token")},
+    {NAMES("FRONTEND_URL"), ORIGINS(frontend_url), RELOADS,
+     HELP("addresses of your front ends, allowed by CORS beside the built-in ones")},
+    {NAMES("CORS_ORIGINS"), ORIGINS(cors_origins), RELOADS, HELP("further allowed origins; * allows every one")},
+    {NAMES("RATE_LIMIT_MAX_REQUESTS"), UINT(rate_limit_max_requests, 0, 1000000000), DEFAULT("0"),
+     IN_PRODUCTION("3000"), RELOADS, HELP("requests one client may make in RATE_LIMIT_WINDOW_MS; 0 is no limit")},
+    {NAMES("RATE_LIMIT_WINDOW_MS"), MILLISECONDS(rate_limit_window_ms, 1000, DAY), DEFAULT("900000"), RELOADS,
+     HELP("window of the rate limits")},
+    {NAMES("RATE_LIMIT_LOGIN_MAX"), UINT(rate_limit_login_max, 0, 1000000), DEFAULT("0"), IN_PRODUCTION("20"), RELOADS,
+     HELP("logins and registrations one client may try in RATE_LIMIT_WINDOW_MS; 0 is no limit")},
+
+    HEADING("Logs and metrics"),
+    {NAMES("LOG_LEVEL", "LOGGING_LOG_LEVEL_DEFAULT"), /* the choices are enum log_level */
+     ENUM(log_level,
+          "debug=trace=verbose=silly|info=information=http|warn=warning|error=critical=fatal|off=silent=none"),
+     DEFAULT("info"), RELOADS, HELP("least level that is logged; message texts appear at debug only, secrets never")},
+    {NAMES("LOG_FORMAT"), ENUM(log_format, "text|json"), DEFAULT("text"), RELOADS,
+     HELP("key=value lines or one JSON object a line, to standard error")},
+    {NAMES("ACCESS_LOG"), ENUM(access_log, "off=false=none|combined|json"), DEFAULT("combined"),
+     HELP("one line per request: Apache's combined format, JSON, or none")},
+    {NAMES("ACCESS_LOG_FILE"), STRING(access_log_file),
+     HELP("file the access log is appended to; unset or - is standard output")},
+    {NAMES("METRICS"), BOOL(metrics), DEFAULT("true"), HELP("serve /metrics; production asks for API_TOKEN there")},
+    {NAMES("METRICS_OPEN"), BOOL(metrics_open), DEFAULT("false"),
+     HELP("serve /metrics without a token in production too")},
+
+    HEADING("Store"),
+    {NAMES("DATA_DIR"), STRING(data_dir), DEFAULT("./data"),
+     HELP("folder of the embedded database; one process at a time")},
+    {NAMES("STORE_DRIVER"), ENUM(store_driver, "sqlite"), DEFAULT("sqlite"), HELP("where conversations are kept")},
+    {NAMES("STORE_URL"), SECRET(store_url), HELP("address of the store, for drivers that need one")},
+
+    HEADING("Models"),
+    {NAMES("LLM_PROVIDER"), ENUM(llm_provider, "auto|demo|openai|azure|none"), DEFAULT("auto"),
+     HELP(
+         "auto takes what is configured and the documented offline replies otherwise; demo is the embedded responder")},
+    {NAMES("OPENAI_API_KEY", "OPENAI_OPENAI_API_KEY"), SECRET(openai_api_key), HELP("key for OPENAI_BASE_URL")},
+    {NAMES("OPENAI_BASE_URL"), URL(openai_base_url, HTTP), DEFAULT("https://api.openai.com/v1"),
+     HELP("any server that speaks OpenAI's API; one of your own may need no key")},
+    {NAMES("OPENAI_ORGANIZATION", "OPENAI_ORG_ID"), STRING(openai_organization), HELP("sent as OpenAI-Organization")},
+    {NAMES("OPENAI_PROJECT", "OPENAI_PROJECT_ID"), STRING(openai_project), HELP("sent as OpenAI-Project")},
+    {NAMES("AZURE_OPENAI_ENDPOINT"), URL(azure_openai_endpoint, HTTP), HELP("address of an Azure OpenAI resource")},
+    {NAMES("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"), SECRET(azure_openai_api_key), HELP("key of that resource")},
+    {NAMES("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"), STRING(azure_openai_deployment),
+     HELP("deployment that answers; unset: the one named like the model")},
+    {NAMES("AZURE_OPENAI_API_VERSION"), STRING(azure_openai_api_version), DEFAULT("2025-01-01-preview"),
+     HELP("api-version; v1 selects the newer form of the API")},
+    {NAMES("LLM_UPSTREAMS"), UPSTREAMS(llm_upstreams), .flags = SETTING_SECRET,
+     HELP("several upstreams instead of the one above, as a JSON array: name, provider (openai, azure), base_url, "
+          "api_key, "
+          "model, deployment, api_version, weight")},
+    {NAMES("LLM_POOL"), ENUM(llm_pool, "order|weighted"), DEFAULT("order"),
+     HELP("try the upstreams in their order, or spread by weight; either way the next one is tried before a first "
+          "byte")},
+    {NAMES("LLM_HISTORY_TOKENS"), UINT(llm_history_tokens, 100, 2000000), DEFAULT("8000"),
+     HELP("tokens of earlier messages sent along with a new one")},
+    {NAMES("LLM_MODEL"), STRING(llm_model),
+     HELP("model for every surface that is not set itself below: for servers that know one model")},
+    {NAMES("AIMCS_MODEL"), STRING(aimcs_model), DEFAULT("o4-mini"), HELP("model of the AIMCS surface")},
+    {NAMES("OPENAI_CHAT_MODEL"), STRING(openai_chat_model), DEFAULT("gpt-4o"),
+     HELP("model of the streaming proxy where a request names none")},
+    {NAMES("CHAT_MODEL"), STRING(chat_model), DEFAULT("gpt-4"), HELP("model of the conversations surface")},
+    {NAMES("CARE_MODEL", "OPENAI_MODEL"), STRING(care_model), DEFAULT("gpt-3.5-turbo"),
+     HELP("model of customer care; accepted, used by customer care")},
+    {NAMES("PICHAT_MODEL"), STRING(pichat_model), DEFAULT("gpt-4o"),
+     HELP("model of PiChat; AZURE_OPENAI_DEPLOYMENT goes before the default")},
+
+    HEADING("Upstream connections"),
+    {NAMES("UPSTREAM_CA_FILE"), STRING(upstream_ca_file),
+     HELP("PEM file of certificate authorities trusted beside the system's")},
+    {NAMES("UPSTREAM_CONNECT_TIMEOUT"), SECONDS(upstream_connect_timeout_ms, 100, HOUR), DEFAULT("5s"),
+     HELP("time to connect, TLS included")},
+    {NAMES("UPSTREAM_FIRST_BYTE_TIMEOUT"), SECONDS(upstream_first_byte_timeout_ms, 100, DAY), DEFAULT("60s"),
+     HELP("time until the reply begins")},
+    {NAMES("UPSTREAM_TOTAL_TIMEOUT"), SECONDS(upstream_total_timeout_ms, 100, DAY), DEFAULT("600s"),
+     HELP("time for the whole reply")},
+    {NAMES("UPSTREAM_RETRIES"), UINT(upstream_retries, 0, 10), DEFAULT("2"),
+     HELP("repeats after 429, 5xx and broken connections, before a first byte only")},
+    {NAMES("UPSTREAM_CONCURRENCY"), UINT(upstream_concurrency, 1, 100000), DEFAULT("256"),
+     HELP("calls running at once")},
+    {NAMES("UPSTREAM_QUEUE"), UINT(upstream_queue, 0, 1000000), DEFAULT("1024"),
+     HELP("calls waiting beyond that; more are answered 503")},
+    {NAMES("UPSTREAM_QUEUE_TIMEOUT"), SECONDS(upstream_queue_timeout_ms, 0, HOUR), DEFAULT("10s"),
+     HELP("time a call may wait in that queue")},
+    {NAMES("UPSTREAM_BREAKER_FAILURES"), UINT(upstream_breaker_failures, 0, 1000), DEFAULT("5"),
+     HELP("failures in a row after which an upstream is left alone; 0 never")},
+    {NAMES("UPSTREAM_BREAKER_OPEN"), SECONDS(upstream_breaker_open_ms, 100, HOUR), DEFAULT("10s"),
+     HELP("for how long it is left alone")},
+    {NAMES("UPSTREAM_HTTP2"), BOOL(upstream_http2), DEFAULT("true"),
+     HELP("use HTTP/2 where an https upstream offers it")},
+    {NAMES("HTTP_PROXY", "http_proxy"), URL(http_proxy, PROXY), .flags = SETTING_NO_SCHEME,
+     HELP("proxy for http upstreams")},
+    {NAMES("HTTPS_PROXY", "https_proxy"), URL(https_proxy, PROXY), .flags = SETTING_NO_SCHEME,
+     HELP("proxy for https upstreams")},
+    {NAMES("NO_PROXY", "no_proxy"), STRING(no_proxy), HELP("hosts reached without a proxy, a comma list")},
+
+    HEADING("Speech"),
+    {NAMES("OPENAI_REALTIME_MODEL"), STRING(openai_realtime_model), DEFAULT("gpt-realtime-2025-08-28"),
+     HELP("model of the realtime relay; accepted, used by voice")},
+    {NAMES("OPENAI_TTS_MODEL"), STRING(openai_tts_model), DEFAULT("tts-1"),
+     HELP("model that speaks; accepted, used by voice")},
+    {NAMES("REALTIME_PROVIDER"), STRING(realtime_provider), DEFAULT("auto"),
+     HELP("who serves realtime voice; accepted, used by voice")},
+    {NAMES("AZURE_OPENAI_TTS_DEPLOYMENT"), STRING(azure_openai_tts_deployment), DEFAULT("gpt-4o-mini-tts"),
+     HELP("Azure deployment that speaks; accepted, used by voice")},
+    {NAMES("AZURE_OPENAI_AUDIO_DEPLOYMENT"), STRING(azure_openai_audio_deployment),
+     DEFAULT("gpt-4o-mini-audio-preview-2"), HELP("Azure deployment that hears; accepted, used by voice")},
+    {NAMES("AZURE_SPEECH_KEY"), SECRET(azure_speech_key), HELP("key of Azure Speech; accepted, used by voice")},
+    {NAMES("AZURE_SPEECH_REGION"), STRING(azure_speech_region), DEFAULT("eastus2"),
+     HELP("region of Azure Speech; accepted, used by voice")},
+    {NAMES("LIVEKIT_WS_URL", "LIVEKIT_URL"), STRING(livekit_ws_url),
+     HELP("address of LiveKit, wss:// unless ws:// is written; accepted, used by voice")},
+    {NAMES("LIVEKIT_API_KEY"), STRING(livekit_api_key), HELP("name of LiveKit's key; accepted, used by voice")},
+    {NAMES("LIVEKIT_API_SECRET"), SECRET(livekit_api_secret), HELP("LiveKit's key; accepted, used by voice")},
+
+    HEADING("Files"),
+    {NAMES("MAX_FILE_SIZE"), SIZE(max_file_size, 1, 1ull << 30), DEFAULT("5MB"),
+     HELP("largest uploaded file; accepted, used by customer care")},
+    {NAMES("ALLOWED_FILE_TYPES"), LIST(allowed_file_types), DEFAULT("png,jpg,jpeg,gif"),
+     HELP("endings of uploaded pictures; accepted, used by customer care")},
+    {NAMES("AUDIO_PATH"), STRING(audio_path), DEFAULT("./public/audio"),
+     HELP("folder of spoken replies; accepted, used by customer care")},
+    {NAMES("UPLOAD_PATH"), STRING(upload_path), DEFAULT("./uploads"),
+     HELP("folder of uploads; accepted, used by customer care")},
+    {NAMES("AVATAR_PATH"), STRING(avatar_path), DEFAULT("./public/avatars"),
+     HELP("folder of pictures; accepted, used by customer care")},
+
+    HEADING("MongoDB and Cosmos DB"),
+    {NAMES("MONGODB_URI"), SECRET(mongodb_uri), HELP("MongoDB connection string; accepted, used by customer care")},
+    {NAMES("COSMOS_MONGO_URI"), SECRET(cosmos_mongo_uri),
+     HELP("connection string of Cosmos DB's MongoDB API; accepted, used by further stores")},
+    {NAMES("COSMOS_ENDPOINT"), URL(cosmos_endpoint, HTTP),
+     HELP("address of a Cosmos DB account; accepted, used by devices")},
+    {NAMES("COSMOS_KEY"), SECRET(cosmos_key), HELP("key of that account; accepted, used by devices")},
+    {NAMES("COSMOS_DATABASE"), STRING(cosmos_database), DEFAULT("pichat"), HELP("database; accepted, used by devices")},
+    {NAMES("COSMOS_CONTAINER_CHATS"), STRING(cosmos_container_chats), DEFAULT("chats"),
+     HELP("container of chats; accepted, used by devices")},
+    {NAMES("COSMOS_CONTAINER_MESSAGES"), STRING(cosmos_container_messages), DEFAULT("messages"),
+     HELP("container of messages; accepted, used by devices")},
+    {NAMES("COSMOS_CONTAINER_USERS"), STRING(cosmos_container_users), DEFAULT("users"),
+     HELP("container of users; accepted, used by devices")},
+    {NAMES("COSMOS_CONTAINER_SETTINGS"), STRING(cosmos_container_settings), DEFAULT("settings"),
+     HELP("container of settings; accepted, used by devices")},
+    {NAMES("COSMOS_CONTAINER_PROCESSED_MESSAGES"), STRING(cosmos_container_processed_messages),
+     DEFAULT("processed_messages"), HELP("container of seen message ids; accepted, used by devices")},
+
+    HEADING("Devices"),
+    {NAMES("IOT_HUB_ENABLE"), BOOL(iot_hub_enable), DEFAULT("false"),
+     HELP("talk to devices through Azure IoT Hub; accepted, used by devices")},
+    {NAMES("IOT_HUB_NAME"), STRING(iot_hub_name), HELP("name of the hub; accepted, used by devices")},
+    {NAMES("IOT_HUB_HOST_NAME"), STRING(iot_hub_host_name), HELP("host of the hub; accepted, used by devices")},
+    {NAMES("IOT_HUB_CONSUMER_GROUP"), STRING(iot_hub_consumer_group), DEFAULT("backend"),
+     HELP("consumer group; accepted, used by devices")},
+    {NAMES("IOT_HUB_SERVICE_KEY"), SECRET(iot_hub_service_key),
+     HELP("key for messages to devices; accepted, used by devices")},
+    {NAMES("EVENT_HUB_COMPATIBLE_CONN_STR"), SECRET(event_hub_compatible_conn_str),
+     HELP("connection string of the hub's events; accepted, used by devices")},
+    {NAMES("USE_AZURE_CLI_FOR_C2D"), BOOL(use_azure_cli_for_c2d), DEFAULT("false"),
+     HELP("send to devices with the az command; accepted, used by devices")},
+};
+
+const size_t settings_count = COUNT(settings);
