@@ -36,24 +36,25 @@ struct conn_ops {
 };
 
 #define CONN_HIGH_MARK KIB(256) /* conn_wait_drained parks above this many unsent bytes */
-#define CONN_LOW_MARK KIB(64)
+#define CONN_LOW_MARK  KIB(64)
 
 /* Embedded in the owner's record (container_of leads back). Treat the members as private. */
 struct conn {
     uv_poll_t poll;
-    const struct conn_ops *ops;
+    const struct conn_ops *ops; /* the owner may switch them, also in on_read: what is left goes to the new ones */
     struct loop *loop;
-    struct conn_tls *tls;            /* NULL: plain */
+    struct conn_tls *tls; /* NULL: plain */
     struct out_segment *out, *out_last;
-    size_t queued;                   /* unsent bytes */
-    char *kept;                      /* input not consumed yet: malloc'd, NULL when none */
+    size_t queued; /* unsent bytes */
+    char *kept;    /* input not consumed yet: malloc'd, NULL when none */
     uint32_t kept_len, kept_cap;
-    struct loop_end flush;
+    struct loop_end turn; /* flushes and delivers kept input before the loop blocks */
     struct waitlist drain_waiters;
-    uint32_t last_input_s, last_output_s; /* loop seconds of the last progress */
+    struct conn_linger *linger;             /* while finishing, once all is sent */
+    uint32_t last_input_ms, last_output_ms; /* low bits of loop_now_ms() at the last progress */
     int fd;
-    uint8_t end;
-    bool reading : 1, eof : 1, closing : 1, finishing : 1, over_high : 1, in_read : 1, want_write : 1, closed : 1;
+    uint8_t end, mask; /* enum conn_end; what uv_poll watches */
+    bool reading : 1, eof : 1, closing : 1, finishing : 1, over_high : 1, in_read : 1, want_write : 1, again : 1;
     struct sockaddr_in6 peer; /* IPv4 as mapped address */
 };
 
@@ -70,6 +71,9 @@ char *conn_reserve(struct conn *c, size_t n);
 void conn_commit(struct conn *c, size_t n);
 /* Sends what the kernel takes now. */
 void conn_flush(struct conn *c);
+/* Milliseconds since input last arrived, or since output last went out (or was first queued). */
+uint32_t conn_input_age(const struct conn *c);
+uint32_t conn_output_age(const struct conn *c);
 /* Unsent bytes. */
 static inline size_t conn_queued(const struct conn *c)
 {
@@ -79,7 +83,8 @@ static inline size_t conn_queued(const struct conn *c)
  * also when the connection closes meanwhile (CANCELLED). */
 int conn_wait_drained(struct conn *c, struct err *e);
 
-/* Stops and continues reading; the peer is slowed by TCP. Resuming delivers kept input soon. */
+/* Stops and continues reading; the peer is slowed by TCP. Resuming delivers kept input soon, also when reading was not
+ * paused. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 
@@ -100,7 +105,11 @@ static inline bool conn_is_tls(const struct conn *c)
 /* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */
 #define CONN_ADDRESS_MAX 46
 void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);
-/* User-space bytes that open connections of this process hold (records not counted). For tests and /metrics. */
+/* User-space bytes of input and output that open connections of this process hold (records and TLS not counted). For
+ * tests and /metrics. */
 size_t conn_memory(void);
+/* Bytes read from and written to all connections of this process so far. */
+uint64_t conn_bytes_in(void);
+uint64_t conn_bytes_out(void);
 
 #endif
