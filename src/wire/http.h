@@ -33,11 +33,12 @@ enum http_body {
     HTTP_BODY_CHUNKED,
 };
 
-/* A parsed request head. Slices point into the bytes that were parsed: http_head_rebase moves them along with a copy. */
+/* A parsed request head. Slices point into the bytes that were parsed: http_head_rebase moves them along with a copy.
+ */
 struct http_head {
     enum http_method method;
     struct str method_text;
-    struct str target; /* as sent, origin form ("/a?b"); absolute form is reduced to its path, "*" stays */
+    struct str target; /* as sent, origin form ("/a?b"); absolute form is reduced to its path ("/" when it has none) */
     struct str path;   /* up to '?', still percent-encoded */
     struct str query;  /* behind '?', "" when absent */
     unsigned minor;    /* HTTP/1.minor: 0 or 1 */
@@ -45,8 +46,8 @@ struct http_head {
     bool expect_continue;
     bool upgrade; /* Connection names upgrade and an Upgrade header exists */
     enum http_body body;
-    uint64_t length; /* for HTTP_BODY_LENGTH */
-    struct str host;
+    uint64_t length; /* for HTTP_BODY_LENGTH, then at least 1: "Content-Length: 0" is HTTP_BODY_NONE */
+    struct str host; /* of the target in absolute form, else of the Host header; STR_NONE in HTTP/1.0 without one */
     size_t nheaders;
     struct http_header headers[LIMIT_HTTP_HEADERS];
 };
@@ -54,10 +55,12 @@ struct http_head {
 /* Parses one request head at the start of p. Returns the bytes it takes (through the empty line), 0 when it is not
  * complete yet, -1 with *e (400, 413 never, 414, 431, 501 or 505 in e->status, code INVALID_REQUEST, TARGET_TOO_LONG or
  * HEADERS_TOO_LARGE) when it is wrong. `seen`: bytes of p already looked at in vain by an earlier call, so that a head
- * that dribbles in costs no more than one pass; 0 on the first. Empty lines in front are skipped (RFC 9112 2.2).
- * Refused: bare CR or LF, NUL and other controls, obs-fold, space before the colon, a missing or repeated Host in
- * HTTP/1.1, Content-Length twice or with Transfer-Encoding, Transfer-Encoding other than "chunked" alone or in
- * HTTP/1.0, a target that is not origin, absolute or asterisk form. */
+ * that dribbles in costs no more than one pass; 0 on the first. Up to 4 empty lines in front are skipped (RFC
+ * 9112 2.2). *head is undefined unless the result is positive. Refused: bare CR or LF, NUL and other controls,
+ * obs-fold, space before the colon, a missing or repeated Host in HTTP/1.1, Content-Length twice or with
+ * Transfer-Encoding, Transfer-Encoding other than "chunked" alone or in HTTP/1.0, a target that is not origin, absolute
+ * (http, https) or, for OPTIONS, asterisk form, or holds bytes that must be percent-encoded. After -1 the connection
+ * cannot be used for another request. */
 ptrdiff_t http_head_parse(struct http_head *head, struct str p, size_t seen, struct err *e);
 /* After the parsed bytes were copied from `from` to `to`: makes every slice point into the copy. */
 void http_head_rebase(struct http_head *head, const char *from, const char *to);
@@ -79,11 +82,12 @@ int http_chunked_next(struct http_chunked *c, struct str *in, struct str *piece,
 /* "200 OK" and so on; "500 Internal Server Error" for codes not known. */
 const char *http_status_line(int status);
 
-/* Percent-decodes a path segment or a whole path into out (plus terminating NUL), '+' is kept. -1 on a malformed
- * escape, an escaped NUL or slash when `segment`, or text that is not UTF-8. The result is never longer than s. */
+/* Percent-decodes a path segment or a whole path into out, replacing what it held (plus a NUL behind it, for which the
+ * ceiling needs room); '+' is kept. -1 on a malformed escape, a NUL, a slash when `segment`, text that is not UTF-8, or
+ * past the ceiling; out is empty then. The result is never longer than s. Dot segments are the caller's to refuse. */
 int http_path_decode(struct buf *out, struct str s, bool segment);
-/* Value of a query or form parameter, percent-decoded with '+' as space, into out. 1 when present, 0 when not, -1 when
- * malformed. */
+/* Value of the first query or form parameter of that name, percent-decoded with '+' as space, into out as above. 1 when
+ * present, 0 when not (out untouched), -1 when malformed. */
 int http_query_get(struct buf *out, struct str query, struct str name);
 
 #endif

@@ -36,11 +36,15 @@ struct ws_deflate; /* compression state of one connection */
 /* Reading side of one connection. Kept small: an idle connection owns only this record (message memory is given back
  * after each message). */
 struct ws_reader {
-    struct buf message; /* unmasked, decompressed so far: only while a message is incomplete or was split */
+    struct buf message; /* unmasked: only while a message is incomplete, and until the call after its delivery */
     size_t max_message; /* of the message after decompression */
     struct ws_deflate *deflate; /* NULL: not negotiated; owned by the caller */
+    uint64_t frame_left;        /* payload still to come of the data frame under way */
     struct utf8_check utf8;
-    uint8_t opcode;     /* of the fragmented message under way, 0: none */
+    uint8_t key[4];     /* its masking key, turned so that key[0] is for the next byte */
+    bool in_frame, fin; /* a data frame is under way; whether it is the last of its message */
+    bool delivered;     /* message was handed out by the previous call */
+    uint8_t opcode;     /* of the message under way, 0: none */
     bool compressed;    /* the message under way */
     bool expect_masked; /* true on a server */
     uint16_t error;     /* close code to send after -1 */
@@ -55,16 +59,20 @@ struct ws_event {
     uint16_t close_code;   /* for WS_CLOSE: as sent, WS_NO_STATUS when empty */
 };
 
-/* Takes one frame or the next whole message from *in. `in` is writable: payloads are unmasked in place, so a message of
- * one frame costs no copy. Advances *in by what was used. 1 and *event; 0 when more bytes are needed: the caller keeps
- * what is left of *in and calls again with more behind it (ws_reader_need says how many bytes the frame takes, so that
- * the caller can make room); -1: r->error is the close code to send and *e the reason (protocol rules, UTF-8, size).
- * UTF-8 of text is checked as fragments arrive (fail fast); a close frame's code and reason are checked.
- * Large frames: data frames are consumed piecewise into r->message, so the caller never has to hold a whole large
- * frame. */
+/* Takes one control frame or the next whole message from *in, advancing it by what was used: 1 and *event; 0 when more
+ * bytes are needed; -1: r->error is the close code to send and *e the reason (protocol rules, UTF-8, size), the
+ * connection is to be closed and the reader is not to be called again. Call it until it returns 0: that call also gives
+ * back the memory of the message before, so that an idle connection owns none.
+ * `in` is writable: payloads are unmasked in place, so an uncompressed message of one frame that lies whole in *in
+ * costs no copy and no memory. Whatever else belongs to data frames is consumed piecewise into r->message, so after 0
+ * the bytes left in *in are at most an incomplete frame header or an incomplete control frame: never more than 14 +
+ * 125, which the caller keeps in front of the bytes that come next. r->message grows with the bytes received, not with
+ * the length a header claims, and never past max_message (checked on the header: 1009). UTF-8 of uncompressed text is
+ * checked as bytes arrive (fail fast), of compressed text when the message is complete; a close frame's code and reason
+ * are checked. Lengths must be encoded in the fewest bytes (RFC 6455 5.2). */
 int ws_next(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e);
 
-/* Appends one frame, FIN set. mask: client role. -1 past out's ceiling. */
+/* Appends one frame, FIN set, not compressed. mask: client role, with a fresh random key. -1 past out's ceiling. */
 int ws_frame_put(struct buf *out, enum ws_opcode opcode, struct str payload, bool mask);
 /* The header alone into out (at most 14 bytes, returned), for payloads that are queued without a copy. */
 #define WS_HEADER_MAX 14
@@ -72,7 +80,7 @@ size_t ws_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, bool fin, bo
                  const uint8_t *mask_key);
 /* XORs data with the key, starting at position `at` of the payload. */
 void ws_mask(uint8_t *data, size_t n, const uint8_t key[4], size_t at);
-/* Close frame with a code (0: empty payload) and a reason cut to 123 bytes. */
+/* Close frame with a code (0: empty payload) and a reason cut to 123 bytes at a character. -1 past out's ceiling. */
 int ws_close_put(struct buf *out, uint16_t code, struct str reason, bool mask);
 /* Whether a peer may send this code (RFC 6455 7.4). */
 bool ws_close_code_ok(uint16_t code);
