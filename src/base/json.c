@@ -28,7 +28,8 @@ __attribute__((constructor)) static void install_hooks(void)
     cJSON_InitHooks(&hooks);
 }
 
-/* Nesting, and the control characters that cJSON would let through (a NUL would cut a string short). */
+/* Nesting, and the control characters that cJSON would let through (a NUL would cut a string short). 1 when the text
+ * ends inside of something. */
 static int check_shape(struct str text, struct err *e)
 {
     size_t depth = 0;
@@ -55,19 +56,25 @@ static int check_shape(struct str text, struct err *e)
             return err_set(e, ERR_INVALID_REQUEST, "Unexpected token in JSON at position %zu", i);
         }
     }
-    return 0;
+    return quoted || depth;
 }
 
-int json_precheck(struct str text, struct err *e)
+static int precheck(struct str text, struct err *e)
 {
     if (!utf8_valid(text))
         return err_set(e, ERR_INVALID_REQUEST, "JSON is not valid UTF-8");
     return check_shape(text, e);
 }
 
+int json_precheck(struct str text, struct err *e)
+{
+    return precheck(text, e) < 0 ? -1 : 0;
+}
+
 cJSON *json_parse(struct arena *a, struct str text, struct err *e)
 {
-    if (json_precheck(text, e) < 0)
+    int ends_early = precheck(text, e);
+    if (ends_early < 0)
         return NULL;
     if (!text.p)
         text = STR("");
@@ -75,17 +82,16 @@ cJSON *json_parse(struct arena *a, struct str text, struct err *e)
     parsing = a;
     cJSON *tree = cJSON_ParseWithLengthOpts(text.p, text.n, &stop, 0);
     parsing = NULL;
-    if (!tree) {
-        size_t at = stop ? (size_t)(stop - text.p) : 0;
-        if (at >= text.n)
-            err_set(e, ERR_INVALID_REQUEST, "Unexpected end of JSON input");
-        else
-            err_set(e, ERR_INVALID_REQUEST, "Unexpected token in JSON at position %zu", at);
+    /* cJSON reports the end of the input as its last byte. */
+    size_t at = stop ? (size_t)(stop - text.p) : 0;
+    if (!tree && at + 1 >= text.n && (ends_early || !str_trim(text).n)) {
+        err_set(e, ERR_INVALID_REQUEST, "Unexpected end of JSON input");
         return NULL;
     }
-    struct str rest = str_trim(str_from(text, (size_t)(stop - text.p)));
-    if (rest.n) {
-        err_set(e, ERR_INVALID_REQUEST, "Unexpected token in JSON at position %zu", (size_t)(rest.p - text.p));
+    struct str rest = str_trim(str_from(text, at));
+    if (!tree || rest.n) {
+        err_set(e, ERR_INVALID_REQUEST, "Unexpected token in JSON at position %zu",
+                tree ? (size_t)(rest.p - text.p) : at);
         return NULL;
     }
     return tree;

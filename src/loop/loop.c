@@ -152,8 +152,8 @@ void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
     struct post *head = atomic_load_explicit(&loop->posts, memory_order_relaxed);
     do {
         post->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->posts, &head, post, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&loop->posts, &head, post, memory_order_release, memory_order_relaxed));
     /* Only the first of a batch needs to wake the loop: the wake-up takes the whole batch. */
     if (!head)
         uv_async_send(&loop->async);
