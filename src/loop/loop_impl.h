@@ -32,6 +32,7 @@ struct loop {
     struct timer_slot *heap; /* heap[1] is the next to fire */
     uint32_t heap_len, heap_cap;
     uint64_t uv_due; /* when the uv timer is set to fire; 0: stopped */
+    bool firing;     /* due timers are being called */
 
     struct list ready; /* tasks to run before blocking */
     struct task *running;

@@ -50,7 +50,7 @@ static void on_timer(uv_timer_t *uv);
 /* The uv timer may fire too early for a heap whose top was removed (then it is set again), never too late. */
 static void arm(struct loop *loop)
 {
-    if (!loop->heap_len || (loop->uv_due && loop->uv_due <= loop->heap[1].due))
+    if (loop->firing || !loop->heap_len || (loop->uv_due && loop->uv_due <= loop->heap[1].due))
         return;
     uint64_t now = uv_now(&loop->uv), due = loop->heap[1].due;
     loop->uv_due = due;
@@ -62,12 +62,13 @@ static void on_timer(uv_timer_t *uv)
     struct loop *loop = uv->data;
     uint64_t now = uv_now(&loop->uv);
     loop->uv_due = 0;
-    /* As many as there were: a timer that starts itself again with 0 ms must let the loop's other events go first. */
-    for (uint32_t left = loop->heap_len; left && loop->heap_len && loop->heap[1].due <= now; left--) {
+    loop->firing = true;
+    while (loop->heap_len && loop->heap[1].due <= now) {
         struct timer *timer = loop->heap[1].timer;
         remove_at(loop, 1);
         timer->fn(timer);
     }
+    loop->firing = false;
     arm(loop);
 }
 
@@ -84,8 +85,9 @@ void timers_free(struct loop *loop)
 
 void timer_start(struct loop *loop, struct timer *timer, uint64_t ms)
 {
-    /* uv_now is the start of the iteration; one more millisecond makes "not before ms have passed" true. */
-    timer->due = uv_now(&loop->uv) + ms + (ms != 0);
+    /* uv_now is cut to whole milliseconds; one more makes "not before ms have passed" true. And a timer that starts
+     * itself again with 0 must not keep the loop from everything else. */
+    timer->due = uv_now(&loop->uv) + ms + (ms != 0 || loop->firing);
     if (timer->at) {
         uint32_t at = timer->at;
         loop->heap[at].due = timer->due;

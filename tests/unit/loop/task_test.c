@@ -3,6 +3,7 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -333,6 +334,39 @@ static void calls_into_another_loop(void **state)
     loop_free(other);
 }
 
+static void note_defer(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static int remote_defers(void *arg)
+{
+    task_defer(note_defer, arg);
+    return task_sleep(1, NULL);
+}
+
+/* The callee's clean-up may use what lives on the caller's stack: it must be over when the caller goes on. */
+static void remote_defer_body(void *arg)
+{
+    for (int i = 0; i < 200; i++) {
+        atomic_int cleaned = 0;
+        assert_int_equal(loop_call(arg, "defers", remote_defers, &cleaned), 0);
+        assert_int_equal(atomic_load(&cleaned), 1);
+    }
+}
+
+static void a_call_returns_after_the_callees_clean_up(void **state)
+{
+    (void)state;
+    struct loop *other = loop_new(1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, other_thread, other);
+    run_task(remote_defer_body, other);
+    loop_stop(other);
+    pthread_join(thread, NULL);
+    loop_free(other);
+}
+
 static int dive(volatile int depth)
 {
     volatile char room[512];
@@ -387,6 +421,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(line_keeps_order_and_loses_no_place),
         cmocka_unit_test(tasks_start_tasks),
         cmocka_unit_test(calls_into_another_loop),
+        cmocka_unit_test(a_call_returns_after_the_callees_clean_up),
         cmocka_unit_test(overflow_names_the_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
