@@ -1,0 +1,184 @@
+// One parley process for a test: own data folder, own port, watched for crashes and sanitizer reports.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+export const BINARY = path.resolve(ROOT, process.env.PARLEY_BIN ?? 'build/parley');
+
+const SANITIZER = /ERROR: (Address|Leak|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL/;
+
+/** Only what the test says reaches the process, so a developer's own keys never do. */
+function environment(env, dataDir) {
+    const merged = {
+        PATH: process.env.PATH,
+        HOST: '127.0.0.1',
+        PORT: '0',
+        DATA_DIR: dataDir,
+        LOG_LEVEL: 'info',
+        THREADS: '1',
+        ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? 'detect_leaks=1',
+        UBSAN_OPTIONS: 'print_stacktrace=1',
+        TSAN_OPTIONS: process.env.TSAN_OPTIONS ?? '',
+        ...env,
+    };
+    return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined));
+}
+
+export const temporaryFolder = () => mkdtemp(path.join(os.tmpdir(), 'parley-e2e-'));
+
+/** Runs the binary to its end: { code, signal, stdout, stderr }. */
+export async function run(args, { env = {}, cwd, input = '' } = {}) {
+    const folder = cwd ?? (await temporaryFolder());
+    const child = spawn(BINARY, args, { cwd: folder, env: environment(env, path.join(folder, 'data')) });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk) => (stdout += chunk));
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.stdin.end(input);
+    const [code, signal] = await once(child, 'close');
+    if (!cwd) {
+        await rm(folder, { recursive: true, force: true });
+    }
+    assert.doesNotMatch(stderr, SANITIZER);
+    return { code, signal, stdout, stderr };
+}
+
+export class Server {
+    constructor({ env = {}, args = ['serve'], folder, wrapper = [] }) {
+        Object.assign(this, { env, args, folder, wrapper, stderr: '', stdout: '', ports: [] });
+        this.dataDir = path.join(folder, 'data');
+    }
+
+    get url() {
+        return `http://127.0.0.1:${this.port}`;
+    }
+
+    get wsUrl() {
+        return `ws://127.0.0.1:${this.port}`;
+    }
+
+    get port() {
+        return this.ports[0];
+    }
+
+    get pid() {
+        return this.child.pid;
+    }
+
+    /** Spawns and waits for the "listening" line of every port. */
+    async start(ports = 1) {
+        this.stderr = '';
+        this.ports = [];
+        const [command, ...args] = [...this.wrapper, BINARY, ...this.args];
+        this.child = spawn(command, args, {
+            cwd: this.folder,
+            env: environment(this.env, this.dataDir),
+            stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        this.exited = once(this.child, 'close').then(([code, signal]) => {
+            this.exit = { code, signal };
+            return this.exit;
+        });
+        this.exit = null;
+        this.child.stdout.on('data', (chunk) => (this.stdout += chunk));
+        await new Promise((resolve, reject) => {
+            this.child.once('error', reject);
+            this.child.stderr.on('data', (chunk) => {
+                this.stderr += chunk;
+                this.ports = [...this.stderr.matchAll(/event"?[=:]"?listening\b[^\n]*port"?[=:](\d+)/g)].map((m) =>
+                    Number(m[1]),
+                );
+                if (this.ports.length >= ports) {
+                    resolve();
+                }
+            });
+            this.exited.then(() => reject(new Error(`the server ended before it listened:\n${this.stderr}`)));
+        });
+        return this;
+    }
+
+    /** Orderly end: exit code 0, nothing from the sanitizers. */
+    async stop() {
+        if (!this.exit) {
+            this.child.kill('SIGTERM');
+        }
+        const { code, signal } = await this.exited;
+        this.check();
+        assert.equal(signal, null, `ended by ${signal}:\n${this.stderr.slice(-4000)}`);
+        assert.equal(code, 0, `exit code ${code}:\n${this.stderr.slice(-4000)}`);
+    }
+
+    /** Ends it with no chance to tidy up. */
+    async kill() {
+        this.child.kill('SIGKILL');
+        await this.exited;
+        this.check();
+    }
+
+    check() {
+        assert.ok(!SANITIZER.test(this.stderr), this.stderr.slice(-12000));
+    }
+
+    /** Resolves with the first line of the log that matches, also one already written. */
+    async logged(pattern) {
+        for (;;) {
+            const match = this.stderr.match(pattern);
+            if (match) {
+                return match;
+            }
+            await Promise.race([
+                once(this.child.stderr, 'data'),
+                this.exited.then(() => assert.match(this.stderr, pattern)),
+            ]);
+        }
+    }
+
+    async remove() {
+        await rm(this.folder, { recursive: true, force: true });
+    }
+
+    fetch(pathname, options = {}) {
+        return fetch(this.url + pathname, options);
+    }
+
+    /** fetch with a JSON body (when given), as the browser's fetch sends it: Accept: any. */
+    async json(method, pathname, body, headers = {}) {
+        const response = await this.fetch(pathname, {
+            method,
+            headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+            body: body === undefined ? undefined : JSON.stringify(body),
+        });
+        const text = await response.text();
+        let parsed;
+        try {
+            parsed = JSON.parse(text);
+        } catch {
+            parsed = undefined;
+        }
+        return { status: response.status, headers: response.headers, text, body: parsed };
+    }
+}
+
+/** Starts a server that ends with the test (or suite) `t`: any object with after(), such as node:test itself. */
+export async function startServer(t, { env = {}, args, ports = 1, folder, wrapper } = {}) {
+    const server = new Server({ env, args, wrapper, folder: folder ?? (await temporaryFolder()) });
+    let started = false;
+    t.after(async () => {
+        try {
+            if (started) {
+                await server.stop();
+            }
+        } finally {
+            server.child?.kill('SIGKILL');
+            await server.remove();
+        }
+    });
+    await server.start(ports);
+    started = true;
+    return server;
+}
