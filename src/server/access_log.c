@@ -6,9 +6,10 @@
 #include <time.h>
 
 /* Bytes of one escaped value: three long ones and the rest fit into ACCESS_LINE_MAX. */
-#define VALUE_MAX 1000
-#define SHORT_MAX 64
-#define ID_MAX    256
+#define VALUE_MAX  1000
+#define SHORT_MAX  64
+#define ID_MAX     256
+#define ESCAPE_MAX 6 /* JSON: \u00XX */
 
 /* A line under construction; the caller made sure of ACCESS_LINE_MAX bytes. */
 struct line {
@@ -52,13 +53,41 @@ static void put_escape(struct line *l, unsigned char c)
     *l->at++ = hex[c & 15];
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Whether one of eight bytes needs an escape. The tests are exact as long as no byte has its top bit set, and a set top
+ * bit is a hit by itself. */
+static bool any_special(uint64_t w)
+{
+    uint64_t quote = w ^ EACH_BYTE('"'), backslash = w ^ EACH_BYTE('\\');
+    uint64_t hit = w | (w - EACH_BYTE(0x20)) | (w + EACH_BYTE(1)) | (quote - EACH_BYTE(1)) | (backslash - EACH_BYTE(1));
+    return hit & EACH_BYTE(0x80);
+}
+
+/* Length of the part that can be copied as it is. */
+static size_t plain_run(const char *p, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t word; i + sizeof word <= n; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        if (any_special(word))
+            break;
+    }
+    while (i < n && is_plain((unsigned char)p[i]))
+        i++;
+    return i;
+}
+
 static void put_escaped(struct line *l, struct str s, const char *end)
 {
-    for (size_t i = 0; i < s.n && l->at + 6 <= end; i++) {
-        if (LIKELY(is_plain((unsigned char)s.p[i])))
-            *l->at++ = s.p[i];
-        else
-            put_escape(l, (unsigned char)s.p[i]);
+    while (s.n && l->at + ESCAPE_MAX <= end) {
+        size_t n = plain_run(s.p, MIN(s.n, (size_t)(end - l->at)));
+        put(l, str_n(s.p, n));
+        s = str_from(s, n);
+        if (!s.n || l->at + ESCAPE_MAX > end)
+            return;
+        put_escape(l, (unsigned char)s.p[0]);
+        s = str_from(s, 1);
     }
 }
 

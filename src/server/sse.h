@@ -11,7 +11,7 @@ void sse_begin(struct http_request *rq);
 int sse_send(struct http_request *rq, struct str id, struct str event, struct str data, struct err *e);
 /* Bytes that are whole events already (shared by several followers). */
 int sse_send_blob(struct http_request *rq, struct blob *events, struct err *e);
-void sse_end(struct http_request *rq);
+void sse_finish(struct http_request *rq);
 /* The Last-Event-ID header, or the lastEventId query parameter (EventSource polyfills); .p NULL when absent. */
 struct str sse_last_id(struct http_request *rq);
 
