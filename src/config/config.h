@@ -1,6 +1,7 @@
 /* All settings, read once at start: one table (config/settings.c) drives parsing, --help, printing and
  * docs/CONFIGURATION.md. Nothing else in the program reads the environment. A `struct config` never changes after
- * config_load; any thread may read it. Strings are NULL when unset; durations are milliseconds, sizes bytes. */
+ * config_load; any thread may read it. Strings are NULL when unset; durations are milliseconds, sizes bytes;
+ * URLs have no trailing slash. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 

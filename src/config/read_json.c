@@ -101,6 +101,8 @@ static void read_urls(struct walk *w, struct str urls)
     }
     if (str_eqc(host, "*") || str_eqc(host, "+"))
         host = STR("0.0.0.0");
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        host = str_n(host.p + 1, host.n - 2);
     draft_set(w->d, setting_find(STR("PORT"), NULL), RANK_URLS, ORIGIN_FILE, buf_str(&ports));
     draft_set(w->d, setting_find(STR("HOST"), NULL), RANK_URLS, ORIGIN_FILE, host);
     buf_free(&ports);

@@ -189,7 +189,8 @@ int config_markdown(struct buf *out)
     for (size_t i = 0; i < settings_count; i++) {
         const struct setting *s = &settings[i];
         int rc = s->type == SETTING_HEADING
-                     ? buf_addf(out, "\n## %s\n\n| Setting | Default | Allowed | |\n|---|---|---|---|\n", s->help)
+                     ? buf_addf(out, "\n## %s\n\n| Setting | Default | Allowed | What it does |\n|---|---|---|---|\n",
+                                s->help)
                      : markdown_row(out, s);
         if (rc < 0)
             return -1;
