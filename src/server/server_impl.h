@@ -58,7 +58,8 @@ struct server_loop {
 
     uint64_t date_until; /* loop_now_ms() up to which date holds */
     char date[30];
-    uint64_t next_id; /* of requests */
+    uint64_t next_id;  /* of requests */
+    char id_prefix[9]; /* random: ids of two processes do not meet */
 };
 
 enum http_state {
@@ -94,27 +95,28 @@ struct reply_header {
     struct str name, value;
 };
 
-/* A request and its reply; lives in rq.arena. rq.conn becomes NULL when the client is gone or the reply is complete. */
+/* A request and its reply; lives in rq.arena. rq.conn is NULL once the client is gone or the reply complete. */
 struct http_exchange {
     struct http_request rq; /* first: http_exchange(rq) leads here */
     struct server_loop *sl;
-    const struct route *matched;
-    struct task *task; /* of the handler; NULL until it first waits */
-    struct reply_header *headers, **headers_end;
-    size_t headers_size; /* bytes they will take in the head */
-    struct str cors;     /* whole header lines, from cors_apply */
-    struct buf body;     /* as far as it has arrived */
+    struct route *matched;        /* NULL: none yet */
+    struct task *task;            /* the running handler */
+    struct reply_header *headers; /* newest first */
+    size_t headers_size;          /* bytes they will take in the head */
+    struct str lines;             /* whole header lines: CORS, rate limit */
+    struct proxy_client client;
+    char *body; /* as far as it has arrived; malloc'd, NULL when it came at once: then it lies in the arena */
+    size_t body_len, body_cap;
     struct http_chunked chunked;
     struct sse_stream *sse; /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
     uint64_t start_ns;
     uint64_t sent;   /* bytes of the reply's body */
-    uint32_t holds;  /* who still looks at this record: freed at 0 */
+    unsigned refs;   /* the connection until the reply is complete, the handler's task, whoever is on the stack */
     int status;      /* 0 until the reply began */
     bool keep_alive; /* the connection goes on after this reply */
     bool streaming;  /* http_stream_begin was called, http_stream_end not yet */
     bool chunks;     /* the stream is chunked: false for HTTP/1.0 */
     bool complete;   /* the whole reply is queued, or the client gone */
-    bool gone;       /* the client went away before that: 499 */
     bool survive;
 };
 
@@ -123,7 +125,70 @@ static inline struct http_exchange *http_exchange(struct http_request *rq)
     return container_of(rq, struct http_exchange, rq);
 }
 
-/* ---- http_conn.c, reply.c: for the features ---- */
+/* ---- filters.c ---- */
+
+/* Reads again what was made from sl->config. */
+void filters_configure(struct server_loop *sl);
+/* Fills in address, secure, origin and the CORS lines; head may be NULL. */
+void filters_identify(struct http_exchange *x, const struct conn *c);
+/* Answers a preflight: true when it did. */
+bool filters_preflight(struct http_exchange *x);
+/* The rate limit: 0, or -1 with the error to answer. */
+int filters_rate(struct http_exchange *x, struct err *e);
+void filters_log(const struct http_exchange *x, int status, uint64_t ns);
+
+/* ---- router.c ---- */
+
+struct router_match {
+    struct route *route; /* NULL: method or path unknown */
+    struct str allow;    /* methods of the path, "GET, HEAD, OPTIONS"; empty: path unknown */
+};
+struct router *router_new(void);
+struct router *router_free(struct router *r); /* takes NULL, returns NULL */
+/* Dies on a second row of the same method and path. */
+void router_add(struct router *r, const struct http_route *row, void *ctx);
+size_t router_count(const struct router *r);
+const struct http_route *router_at(const struct router *r, size_t i);
+/* path: decoded; params (slices of it) are filled in. HEAD finds GET. */
+struct router_match router_find(const struct router *r, enum http_method method, struct str path,
+                                struct str params[HTTP_PARAMS]);
+const struct http_route *route_row(const struct route *route);
+void *route_ctx(const struct route *route);
+/* Counts one request of the route (NULL: of none) in the metrics. Any thread. */
+void route_observe(struct router *r, struct route *route, enum http_method method, int status, uint64_t ns);
+
+/* ---- exchange.c: a request from its head to its reply ---- */
+
+/* Becomes hc->x with one reference, the connection's. head: NULL for input that could not be parsed, else as it was
+ * parsed out of `bytes` (copied). */
+struct http_exchange *exchange_new(struct http_conn *hc, const struct http_head *head, struct str bytes);
+/* Everything up to the body. Afterwards the request is answered, upgraded, running, or waits for its body. */
+void exchange_begin(struct http_conn *hc, struct http_exchange *x);
+/* Takes body from p: bytes used. Runs the handler when it is whole. */
+size_t exchange_body(struct http_conn *hc, struct http_exchange *x, const char *p, size_t n);
+/* How much unread body may still come: UINT64_MAX for unknown. */
+uint64_t exchange_body_left(const struct http_exchange *x);
+/* The reply is queued to its end: the connection goes on without this request. */
+void exchange_complete(struct http_exchange *x);
+/* The client went away before that. */
+void exchange_gone(struct http_exchange *x);
+void exchange_unref(struct http_exchange *x);
+
+/* ---- http_conn.c ---- */
+
+/* Takes over an accepted descriptor. */
+void http_conn_open(struct server_port *port, int fd, const struct sockaddr_in6 *peer);
+void http_conn_drain(struct http_conn *hc);
+/* The only writer of hc->state. */
+void http_conn_enter(struct http_conn *hc, enum http_state next);
+
+/* ---- server.c ---- */
+
+/* Counts the connection: false when it is one too many (then nothing was counted). */
+bool server_count_in(struct http_conn *hc, const struct sockaddr_in6 *peer);
+void server_count_out(struct http_conn *hc);
+
+/* ---- http_conn.c, stream.c: for the features ---- */
 
 /* A WebSocket takes the connection over, from inside websocket_upgrade, after it queued the 101 with conn_write: the
  * ops switch (input behind the head goes to the new on_read), hc->owner is set, hc->timer stopped and left to the
