@@ -30,7 +30,7 @@ void map_free(struct map *m);
 
 /* for each slot in use; the map must not change meanwhile. */
 #define map_each(it, m)                                                                                                \
-    for (struct map_slot *it = (m)->slots; it < (m)->slots + (m)->cap; it++)                                           \
+    for (struct map_slot *it = (m)->slots; it && it < (m)->slots + (m)->cap; it++)                                     \
         if (it->value)
 
 #endif

@@ -39,7 +39,8 @@ static inline bool str_eqc(struct str a, const char *c)
 
 static inline struct str str_from(struct str s, size_t skip)
 {
-    return skip >= s.n ? (struct str){s.p + s.n, 0} : (struct str){s.p + skip, s.n - skip};
+    size_t n = skip < s.n ? skip : s.n;
+    return n ? (struct str){s.p + n, s.n - n} : s; /* NULL + 0 is undefined in C */
 }
 
 static inline bool str_starts(struct str s, struct str prefix)

@@ -29,6 +29,8 @@ bool utf8_feed(struct utf8_check *check, struct str piece)
     uint32_t state = check->state;
     if (state == UINT32_MAX)
         return false;
+    if (!piece.n)
+        return true;
     check->state = UINT32_MAX; /* until the piece proves good */
     const char *p = piece.p, *end = piece.p + piece.n;
     while (p < end) {
