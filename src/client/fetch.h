@@ -31,11 +31,16 @@ struct fetch *fetch_open(struct upstream *u, const struct fetch_request *request
 int fetch_status(const struct fetch *f);
 /* A reply header, lower-case name; STR_NONE when absent. */
 struct str fetch_header(const struct fetch *f, const char *lower_name);
+/* How long the reply asks to wait before another try (retry-after-ms, Retry-After), 0 when it does not say. */
+unsigned fetch_retry_after_ms(const struct fetch *f);
 /* Parks until body bytes are there: 1 and *piece (valid until the next call), 0 at the end, -1 with *e (UPSTREAM when
  * the body was cut). The upstream is paused while more than 256 KiB wait here. */
 int fetch_read(struct fetch *f, struct str *piece, struct err *e);
 /* The whole rest of the body, at most max bytes (UPSTREAM beyond), appended to out. */
 int fetch_read_all(struct fetch *f, struct buf *out, size_t max, struct err *e);
+/* As fetch_close for a body that was read as far as its meaning goes (a stream's [DONE]): the few bytes that end it are
+ * awaited in the background, so that the connection can be used again. */
+struct fetch *fetch_finish(struct fetch *f);
 /* Ends the exchange; an unfinished one is closed at once. Takes NULL, returns NULL. */
 struct fetch *fetch_close(struct fetch *f);
 
