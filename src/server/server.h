@@ -49,7 +49,7 @@ void server_reconfigure(struct server *s, const struct server_config *config);
 void server_drain(struct server *s, struct loop *loop);
 bool server_idle(struct server *s, struct loop *loop);
 void server_abort(struct server *s, struct loop *loop);
-/* After all loops ended. */
+/* After all loops ended; each was drained or aborted and ran until server_idle before. */
 struct server *server_free(struct server *s);
 
 /* Open connections of all kinds (HTTP and WebSocket) and of WebSockets alone, all loops. */

@@ -187,6 +187,8 @@ void http_conn_enter(struct http_conn *hc, enum http_state next);
 /* Counts the connection: false when it is one too many (then nothing was counted). */
 bool server_count_in(struct http_conn *hc, const struct sockaddr_in6 *peer);
 void server_count_out(struct http_conn *hc);
+/* The last connection went: a drained loop needs nothing more. */
+void server_loop_idle(struct server_loop *sl);
 
 /* ---- http_conn.c, stream.c: for the features ---- */
 
