@@ -210,6 +210,9 @@ static uint16_t inflate_piece(z_stream *z, struct str piece, struct buf *out)
 
 uint16_t ws_inflate_message(struct ws_deflate *d, struct str compressed, struct buf *out)
 {
+    /* Some peers send nothing at all for an empty message instead of the one byte that RFC 7692 7.2.3.6 asks for. */
+    if (compressed.n == 0)
+        return 0;
     z_stream *z = inflate_stream(d);
     uint16_t code = compressed.n > UINT32_MAX / 2 ? WS_TOO_BIG : inflate_piece(z, compressed, out);
     if (!code)
