@@ -230,14 +230,15 @@ static const struct conn_ops ops = {.on_read = on_read, .on_drained = on_drained
 
 /* ---- Keep-alive ---- */
 
-/* Without a limit for the answer the ping only keeps proxies in between awake. */
+/* Without a limit for the answer, or while we do not read answers, the ping only keeps the way open: it fails when the
+ * peer is gone. */
 static void send_ping(struct websocket *ws)
 {
     const struct server_config *config = &ws->hc->sl->config;
     bool sent = websocket_send(ws, WS_PING, STR("")) == 0;
     if (ws->state != WS_STATE_OPEN) /* a slow consumer: its closing runs the timer now */
         return;
-    ws->pinged = sent && config->websocket_pong;
+    ws->pinged = sent && config->websocket_pong && !ws->paused;
     restart_timer(ws, ws->pinged ? config->websocket_pong : config->websocket_ping);
 }
 
@@ -260,12 +261,12 @@ static void on_timer(struct timer *timer)
     if (!config->websocket_ping)
         return;
     uint32_t idle = conn_input_age(&hc->conn);
-    if (ws->paused || (ws->pinged && takes_output(ws, config->websocket_pong)))
+    if (ws->paused || (!ws->pinged && idle >= config->websocket_ping))
+        send_ping(ws);
+    else if (ws->pinged && takes_output(ws, config->websocket_pong))
         restart_timer(ws, config->websocket_ping);
     else if (ws->pinged)
         conn_close_timeout(&hc->conn);
-    else if (idle >= config->websocket_ping)
-        send_ping(ws);
     else
         restart_timer(ws, config->websocket_ping - idle);
 }
