@@ -25,12 +25,12 @@ struct llm_request {
     /* … or the client's own request body, a checked JSON object (relays): passed through member for member, with model,
      * stream and stream_options set as below. */
     struct str body;
-    struct str model;    /* "": the driver's default. In a relay: replaces the body's member when not empty */
-    int max_tokens;      /* 0: not sent */
-    double temperature;  /* negative: not sent */
-    bool stream;         /* relays that want one whole JSON reply clear it; chat turns always stream */
-    struct str text;     /* what the demo driver may answer from (companyInfo); ignored by others */
-    struct str user;     /* opaque end-user id, "" when none */
+    struct str model;   /* "": the driver's default. In a relay: replaces the body's member when not empty */
+    int max_tokens;     /* 0: not sent; in a relay: used when the body has no limit of its own */
+    double temperature; /* negative: not sent */
+    bool stream;        /* relays that want one whole JSON reply clear it; chat turns always stream */
+    struct str text;    /* what the demo driver may answer from (companyInfo); ignored by others */
+    struct str user;    /* opaque end-user id, "" when none */
 };
 
 struct llm_usage {
@@ -48,16 +48,16 @@ enum llm_event_type {
 
 struct llm_event {
     enum llm_event_type type;
-    struct str text;   /* LLM_DELTA: unescaped text to append */
+    struct str text; /* LLM_DELTA: unescaped text to append */
     struct str finish;
     struct llm_usage usage;
-    struct str raw;    /* the event's JSON in OpenAI's chat.completion.chunk shape; a chunk that carries several things
-                        * gives several events: only the first has it, the others' is empty */
-};                     /* all valid until the next llm_next */
+    struct str raw; /* the event's JSON in OpenAI's chat.completion.chunk shape; a chunk that carries several things
+                     * gives several events: only the first has it, the others' is empty */
+};                  /* all valid until the next llm_next */
 
-/* Parks until the upstream accepted the request (its status line) or refused it. NULL with *e; for a refusal e->status is
- * the upstream's status and *refusal (may be NULL) its body on one line, keys masked, in the arena; else it is empty.
- * Strings of rq must stay valid until llm_close. */
+/* Parks until the upstream accepted the request (its status line) or refused it. NULL with *e; for a refusal e->status
+ * is the upstream's status and *refusal (may be NULL) its body on one line, keys masked, in the arena; else it is
+ * empty. Strings of rq must stay valid until llm_close. */
 struct llm_stream *llm_open(struct llm *llm, const struct llm_request *rq, struct arena *arena, struct str *refusal,
                             struct err *e);
 /* Parks until the next event: 1; 0 at the orderly end ([DONE], or a finish followed by the end); -1 with *e: an error

@@ -1,0 +1,58 @@
+/* Who may come in (section 5 of the clients' contract): in development the dialects without accounts are open; in
+ * production they need the API token or an entry in OPEN_DIALECTS. */
+#include "api/api_impl.h"
+
+#include "auth/token.h"
+
+static bool is_open(const struct api *api, const char *dialect)
+{
+    if (!api->config.production)
+        return true;
+    const struct api_access *access = atomic_load_explicit(&api->access, memory_order_acquire);
+    for (size_t i = 0; i < access->nopen_dialects; i++)
+        if (strcmp(access->open_dialects[i], dialect) == 0)
+            return true;
+    return false;
+}
+
+bool admit_has_token(const struct http_request *rq)
+{
+    const struct api *api = api_of(rq);
+    struct str expected = str_c(atomic_load_explicit(&api->access, memory_order_acquire)->token);
+    if (expected.n == 0)
+        return false;
+    struct str bearer = bearer_token(http_request_header(rq, STR("authorization")));
+    if (bearer.n && token_equal(bearer, expected))
+        return true;
+    bool upgrade = rq->route->websocket && rq->head->upgrade;
+    struct buf value = BUF_INIT(KIB(4));
+    bool match =
+        upgrade && http_query_get(&value, rq->query, STR("token")) == 1 && token_equal(buf_str(&value), expected);
+    buf_free(&value);
+    return match;
+}
+
+int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e)
+{
+    if (is_open(api_of(rq), dialect) || admit_has_token(rq))
+        return 0;
+    return err_set(e, ERR_UNAUTHORIZED, NULL);
+}
+
+/* "shared" routes decide by their body which dialect they speak: they get in when any of those may, and ask again. */
+static bool any_shared_open(const struct api *api)
+{
+    return is_open(api, "aimcs") || is_open(api, "openai") || is_open(api, "chat");
+}
+
+int api_admit(void *arg, const struct http_request *rq, struct err *e)
+{
+    const struct api *api = arg;
+    const char *dialect = rq->route->dialect;
+    if (strcmp(dialect, "shared") == 0 ? any_shared_open(api) : is_open(api, dialect))
+        return 0;
+    if (admit_has_token(rq))
+        return 0;
+    /* The dialect of /ws refuses its handshake with 403, as its clients know it. */
+    return err_set(e, rq->route->websocket && rq->head->upgrade ? ERR_FORBIDDEN : ERR_UNAUTHORIZED, NULL);
+}

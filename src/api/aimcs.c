@@ -1,0 +1,115 @@
+/* Dialect 000 over HTTP: flat JSON, no accounts. Without a model it echoes, as its first back end did. */
+#include "api/aimcs_impl.h"
+
+#include "base/clock.h"
+#include "server/server.h"
+
+#include <stdio.h>
+
+void aimcs_put_id(struct jw *w)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%lld", (long long)clock_wall_ms());
+    jw_kstr(w, "id", str_c(id));
+}
+
+static void put_context(struct jw *w, const struct json_value *context)
+{
+    bool given = context->type == JSON_OBJECT || context->type == JSON_ARRAY;
+    jw_kraw(w, "context", given ? context->raw : STR("{}"));
+}
+
+/* "Echo: <message>", the answer where no model is. */
+static struct str echo_text(struct arena *arena, const char *prefix, struct str message)
+{
+    return arena_printf(arena, "%s%.*s", prefix, STR_ARG(message));
+}
+
+int aimcs_ask(struct api *api, struct str conversation_id, struct str message, const void *origin, struct arena *arena,
+              struct aimcs_answer *answer, struct err *e)
+{
+    *answer = (struct aimcs_answer){.usage = {-1, -1}};
+    if (!chat_has_model(api->chat)) {
+        answer->text = echo_text(arena, "Echo: ", message);
+        return 0;
+    }
+    struct turn_request request = {
+        .surface = &api->aimcs, .conversation_id = conversation_id, .create = true, .text = message, .origin = origin};
+    struct turn_ticket ticket;
+    struct turn_result result;
+    if (turn_start(api->chat, &request, arena, &ticket, e) < 0 || turn_wait(api->chat, &ticket, arena, &result, e) < 0)
+        return -1;
+    answer->conversation_id = ticket.conversation_id;
+    answer->usage = result.usage;
+    if (result.status == MESSAGE_FAILED) {
+        answer->text = echo_text(arena, "Echo (AI failed): ", message);
+        answer->error = result.error;
+        return 0;
+    }
+    answer->ai_used = true;
+    answer->text = result.text.n ? result.text : STR("No response from AI");
+    return 0;
+}
+
+/* An answer that needs nothing but the request is built in place: this path is measured against a bare loop. */
+void aimcs_chat_post(struct http_request *rq, struct chat_post *post)
+{
+    struct api *api = api_of(rq);
+    struct err e;
+    struct aimcs_answer answer;
+    if (str_trim(post->message).n == 0) {
+        err_set(&e, ERR_INVALID_REQUEST, "Message is required");
+        http_reply_error(rq, &e);
+        return;
+    }
+    struct str conversation_id = want_text(rq->arena, &post->wants[WANT_CONVERSATION_ID].value);
+    if (aimcs_ask(api, conversation_id, post->message, rq, rq->arena, &answer, &e) < 0) {
+        http_reply_error(rq, &e);
+        return;
+    }
+    struct jw w = reply_writer(rq, LIMIT_REPLY_TEXT * 4);
+    jw_obj(&w);
+    aimcs_put_id(&w);
+    if (answer.ai_used)
+        jw_kstr(&w, "sender", STR("Zimax AI"));
+    jw_kstr(&w, "message", answer.text);
+    jw_kiso(&w, "timestamp", clock_wall_ms());
+    put_context(&w, &post->wants[WANT_CONTEXT].value);
+    jw_kbool(&w, "aiUsed", answer.ai_used);
+    if (answer.ai_used) {
+        jw_kstr(&w, "originalMessage", post->message);
+        jw_key(&w, "usage");
+        put_usage(&w, &answer.usage);
+    }
+    if (answer.error.n)
+        jw_kstr(&w, "error", answer.error);
+    if (answer.conversation_id.n)
+        jw_kstr(&w, "conversationId", answer.conversation_id);
+    jw_end_obj(&w);
+    http_reply_jw(rq, 200, &w);
+}
+
+static void get_status(struct http_request *rq)
+{
+    struct api *api = api_of(rq);
+    struct jw w = reply_writer(rq, KIB(8));
+    jw_obj(&w);
+    jw_kstr(&w, "message", STR("AIMCS Backend API is running"));
+    jw_kiso(&w, "timestamp", clock_wall_ms());
+    jw_kint(&w, "activeConnections", (int64_t)server_websockets(api->server));
+    jw_kbool(&w, "aiConfigured", chat_has_model(api->chat));
+    jw_kstr(&w, "aiEndpoint", str_c(api->config.ai_endpoint));
+    jw_kstr(&w, "aiDeployment", str_c(api->config.ai_deployment));
+    jw_kbool(&w, "speechConfigured", false);
+    jw_kstr(&w, "speechRegion", STR(""));
+    jw_kraw(&w, "endpoints", STR("[\"GET /health\",\"GET /api/status\",\"POST /api/chat\",\"WS /ws/audio\"]"));
+    jw_end_obj(&w);
+    http_reply_jw(rq, 200, &w);
+}
+
+static const struct http_route routes[] = {
+    {HTTP_GET, "/api/status", get_status, NULL, 0, "aimcs", "State of the AIMCS surface"},
+    {HTTP_GET, "/ws/audio", NULL, &aimcs_socket, 0, "aimcs", "WebSocket of the AIMCS dialect"},
+};
+
+const struct door door_aimcs = {routes, COUNT(routes)};

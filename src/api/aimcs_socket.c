@@ -1,0 +1,239 @@
+/* Dialect 000 on /ws/audio and /: flat JSON frames, each answered with a frame that carries a timestamp. */
+#include "api/aimcs_impl.h"
+#include "api/socket.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/rand.h"
+
+#include <stdio.h>
+
+enum { WANT_TYPE, WANT_MESSAGE_TEXT, WANT_DATA, WANT_TEXT, WANT_CTX, WANT_AUDIO_DATA, WANT_ID, WANT_LAST_ID };
+static const char *const paths[] = {"type",    "message",   "data",           "text",
+                                    "context", "audioData", "conversationId", "lastEventId"};
+
+static struct jw frame(struct buf *out, const char *type)
+{
+    buf_init(out, LIMIT_WS_MESSAGE_LARGE + LIMIT_REPLY_TEXT * 4);
+    struct jw w = jw_begin(out);
+    jw_obj(&w);
+    jw_kstr(&w, "type", str_c(type));
+    return w;
+}
+
+static void send_frame(struct websocket *ws, struct jw *w)
+{
+    jw_kiso(w, "timestamp", clock_wall_ms());
+    jw_end_obj(w);
+    socket_send_jw(ws, w);
+}
+
+static void send_error(struct websocket *ws, const char *message)
+{
+    struct buf out;
+    struct jw w = frame(&out, "error");
+    jw_kstr(&w, "message", str_c(message));
+    send_frame(ws, &w);
+}
+
+/* The frame that most clients send most often: written without any allocation. */
+static void on_ping(struct socket_message *m)
+{
+    char text[] = "{\"type\":\"pong\",\"timestamp\":\"0000-00-00T00:00:00.000Z\"}";
+    char iso[ISO_LEN + 1];
+    clock_iso(iso, clock_wall_ms());
+    memcpy(text + sizeof text - 1 - 2 - ISO_LEN, iso, ISO_LEN);
+    websocket_send(m->ws, WS_TEXT, str_n(text, sizeof text - 1));
+}
+
+/* The value as the client sent it, "" when it sent none (JSON.stringify drops what is undefined: so do we). */
+static void put_original(struct jw *w, const char *key, const struct json_value *v)
+{
+    if (v->type == JSON_STRING) {
+        jw_key(w, key);
+        jw_raw(w, str_n(v->raw.p - 1, v->raw.n + 2));
+    } else if (v->type != JSON_NONE) {
+        jw_kraw(w, key, v->raw);
+    }
+}
+
+static void on_test(struct socket_message *m)
+{
+    struct buf out;
+    struct jw w = frame(&out, "test_response");
+    jw_kstr(&w, "message", STR("Test message received successfully"));
+    put_original(&w, "originalMessage", &m->wants[WANT_MESSAGE_TEXT].value);
+    send_frame(m->ws, &w);
+}
+
+static void on_audio(struct socket_message *m)
+{
+    const struct json_value *data = &m->wants[WANT_DATA].value;
+    struct buf out;
+    struct jw w = frame(&out, "audio_received");
+    jw_kstr(&w, "message", STR("Audio data received"));
+    jw_kint(&w, "dataSize", data->type == JSON_STRING ? (int64_t)data->raw.n : 0);
+    send_frame(m->ws, &w);
+}
+
+static void on_stop_audio(struct socket_message *m)
+{
+    struct buf out;
+    struct jw w = frame(&out, "audio_stopped");
+    jw_kstr(&w, "message", STR("Audio stopped"));
+    send_frame(m->ws, &w);
+}
+
+static void on_audio_chunk(struct socket_message *m)
+{
+    const struct json_value *data = &m->wants[WANT_AUDIO_DATA].value;
+    if (data->type != JSON_STRING || data->raw.n == 0) {
+        send_error(m->ws, "Audio data is required");
+        return;
+    }
+    struct buf out;
+    struct jw w = frame(&out, "audio_received");
+    jw_kstr(&w, "message", STR("Audio data received"));
+    jw_kint(&w, "dataSize", (int64_t)data->raw.n);
+    send_frame(m->ws, &w);
+}
+
+/* All messages of one socket belong to one conversation, so the model knows what was said before. */
+static struct str conversation_of(struct socket_message *m)
+{
+    struct str given = want_text(m->arena, &m->wants[WANT_ID].value);
+    struct socket_state *state = websocket_user(m->ws);
+    if (given.n)
+        return given;
+    if (!state->conversation) {
+        state->conversation = mem_alloc(UUID_LEN + 1);
+        rand_uuid(state->conversation);
+    }
+    return arena_str(m->arena, str_n(state->conversation, UUID_LEN));
+}
+
+static int ask(struct socket_message *m, struct str message, struct aimcs_answer *answer)
+{
+    struct err e;
+    if (aimcs_ask(socket_api(m->ws), conversation_of(m), message, m->ws, m->arena, answer, &e) == 0)
+        return 0;
+    if (e.code != ERR_CANCELLED)
+        send_error(m->ws, e.text);
+    return -1;
+}
+
+static void put_answer(struct jw *w, struct str message, const struct aimcs_answer *answer)
+{
+    jw_kstr(w, "message", answer->text);
+    jw_kbool(w, "aiUsed", answer->ai_used);
+    jw_kstr(w, "originalMessage", message);
+    if (answer->error.n)
+        jw_kstr(w, "error", answer->error);
+    if (answer->conversation_id.n)
+        jw_kstr(w, "conversationId", answer->conversation_id);
+}
+
+static void on_chat(struct socket_message *m)
+{
+    struct str message = want_text(m->arena, &m->wants[WANT_MESSAGE_TEXT].value);
+    struct aimcs_answer answer;
+    if (str_trim(message).n == 0) {
+        send_error(m->ws, "Chat message is required");
+        return;
+    }
+    if (ask(m, message, &answer) < 0)
+        return;
+    struct buf out;
+    struct jw w = frame(&out, "chat_response");
+    put_answer(&w, message, &answer);
+    send_frame(m->ws, &w);
+}
+
+static void on_text_message(struct socket_message *m)
+{
+    struct str message = want_text(m->arena, &m->wants[WANT_TEXT].value);
+    const struct json_value *context = &m->wants[WANT_CTX].value;
+    struct aimcs_answer answer;
+    if (str_trim(message).n == 0) {
+        send_error(m->ws, "Text is required");
+        return;
+    }
+    if (ask(m, message, &answer) < 0)
+        return;
+    struct buf out;
+    struct jw w = frame(&out, "text_response");
+    aimcs_put_id(&w);
+    put_answer(&w, message, &answer);
+    jw_kraw(&w, "context", context->type == JSON_OBJECT || context->type == JSON_ARRAY ? context->raw : STR("{}"));
+    if (answer.ai_used) {
+        jw_key(&w, "usage");
+        put_usage(&w, &answer.usage);
+    }
+    send_frame(m->ws, &w);
+}
+
+static void on_resume(struct socket_message *m)
+{
+    socket_resume(m, "aimcs", want_text(m->arena, &m->wants[WANT_ID].value),
+                  want_text(m->arena, &m->wants[WANT_LAST_ID].value));
+}
+
+static void on_unknown(struct socket_message *m)
+{
+    struct buf out;
+    struct jw w = frame(&out, "echo");
+    put_original(&w, "originalType", &m->wants[WANT_TYPE].value);
+    jw_kstr(&w, "message", STR("Unknown message type received"));
+    send_frame(m->ws, &w);
+}
+
+static void on_malformed(struct websocket *ws, const struct err *e)
+{
+    struct buf out;
+    struct jw w = frame(&out, "error");
+    jw_kstr(&w, "message", STR("Failed to process message"));
+    jw_kstr(&w, "error", str_c(e->text));
+    send_frame(ws, &w);
+}
+
+static const struct socket_command commands[] = {
+    {"ping", COMMAND_NOW, on_ping},
+    {"test", COMMAND_NOW, on_test},
+    {"audio", COMMAND_NOW, on_audio},
+    {"audio_chunk", COMMAND_NOW, on_audio_chunk},
+    {"stop_audio", COMMAND_NOW, on_stop_audio},
+    {"chat", COMMAND_DETACHED, on_chat},
+    {"text_message", COMMAND_DETACHED, on_text_message},
+    {"resume", COMMAND_SERIAL, on_resume},
+};
+
+static const struct socket_dialect dialect = {
+    .paths = paths,
+    .npaths = COUNT(paths),
+    .commands = commands,
+    .ncommands = COUNT(commands),
+    .unknown = on_unknown,
+    .malformed = on_malformed,
+};
+
+static void on_open(struct websocket *ws, struct http_request *rq)
+{
+    (void)rq;
+    char id[24];
+    struct buf out;
+    socket_open(ws, &dialect);
+    snprintf(id, sizeof id, "%lld", (long long)clock_wall_ms());
+    struct jw w = frame(&out, "connection");
+    jw_kstr(&w, "message", STR("WebSocket connected successfully"));
+    jw_kstr(&w, "connectionId", str_c(id));
+    jw_kbool(&w, "aiConfigured", chat_has_model(socket_api(ws)->chat));
+    send_frame(ws, &w);
+}
+
+const struct websocket_ops aimcs_socket = {
+    .max_message = LIMIT_WS_MESSAGE_LARGE,
+    .user_size = sizeof(struct socket_state),
+    .on_open = on_open,
+    .on_message = socket_message,
+    .on_drained = socket_drained,
+    .on_closed = socket_closed,
+};

@@ -1,0 +1,38 @@
+/* The doors: every dialect's surface, mounted on the server. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "chat/chat.h"
+#include "server/server.h"
+
+struct api;
+
+/* Filled by app/ from the configuration. Strings outlive the api; "" or NULL where nothing is set. */
+struct api_config {
+    struct chat *chat;
+    const char *version;
+    bool production;
+    const char *api_token;            /* lets a client into every dialect; NULL: none */
+    const char *const *open_dialects; /* need no token in production */
+    size_t nopen_dialects;
+    bool metrics;                                                       /* serve /metrics */
+    bool metrics_open;                                                  /* /metrics without a token in production */
+    const char *aimcs_model, *openai_model, *chat_model, *pichat_model; /* "": the driver's default */
+    const char *ai_endpoint, *ai_deployment;                            /* shown by /api/status; never a key */
+    const char *store_name, *llm_name;                                  /* drivers, for health pages */
+};
+
+struct api *api_new(const struct api_config *config);
+/* Adds every door's routes. The server asks api_admit who may come in. */
+void api_mount(struct api *api, struct server *server);
+int api_admit(void *api, const struct http_request *rq, struct err *e);
+/* The body of an error the server itself answers, in the shape of the path's dialect; see struct server_config. */
+void api_error_body(void *api, struct str path, const struct err *e, struct buf *out);
+/* Takes what may change while running (token, open dialects). Any thread; config's strings live until api_free. */
+void api_reconfigure(struct api *api, const struct api_config *config);
+struct api *api_free(struct api *api);
+
+/* Readiness: false makes /health/ready answer 503 (draining). Any thread. */
+void api_set_ready(struct api *api, bool ready);
+
+#endif

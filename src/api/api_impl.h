@@ -1,0 +1,89 @@
+/* What the doors share. Private to api/. */
+#ifndef API_API_IMPL_H
+#define API_API_IMPL_H
+
+#include "api/api.h"
+#include "chat/conversation.h"
+#include "chat/room.h"
+#include "chat/turn.h"
+#include "wire/json.h"
+
+#include <stdatomic.h>
+
+/* What a reload may replace; older ones are kept until the end, as loops may still read them. */
+struct api_access {
+    const char *token;
+    const char *const *open_dialects;
+    size_t nopen_dialects;
+    struct api_access *older;
+};
+
+struct api {
+    struct api_config config;
+    _Atomic(struct api_access *) access;
+    struct chat *chat;
+    struct server *server;
+    atomic_bool ready;
+    int64_t started_ms; /* wall clock */
+    struct chat_surface aimcs, chat_surface, pichat;
+};
+
+struct api *api_of(const struct http_request *rq);
+
+/* ---- who may come in: admit.c ---- */
+
+/* Whether the client shows the API token, or the dialect is open. 0 or -1 UNAUTHORIZED. */
+int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e);
+/* Whether the request carries the API token (Authorization, or ?token=). */
+bool admit_has_token(const struct http_request *rq);
+
+/* ---- JSON shapes shared by dialects: shapes.c ---- */
+
+/* Message of dialect 002, with `status` behind the documented members. */
+void put_message(struct jw *w, const struct message *m);
+/* Conversation of dialect 002 with the messages it has. */
+void put_conversation(struct jw *w, const struct conversation *c);
+/* {"error":text,"message":text,"code":NAME} members, without the braces. */
+void put_error(struct jw *w, const struct err *e);
+/* OpenAI's usage object; nothing known: null. */
+void put_usage(struct jw *w, const struct llm_usage *usage);
+
+/* ---- text of a request ---- */
+
+/* The string at a want, unescaped into the arena; .p NULL when it is no string. */
+struct str want_text(struct arena *arena, const struct json_value *v);
+
+/* A writer whose buffer lives in the arena until http_reply_jw or the arena's end frees it. */
+struct jw reply_writer(struct http_request *rq, size_t max);
+
+/* ---- POST /api/chat, one function per dialect ---- */
+
+struct chat_post {
+    struct json_want wants[8];
+    struct str message;
+};
+/* The members that POST /api/chat looks at, in the order of chat_post.wants. */
+enum chat_want {
+    WANT_MESSAGES,
+    WANT_MESSAGE,
+    WANT_CONVERSATION_ID,
+    WANT_STREAM,
+    WANT_FORCE_AGENT,
+    WANT_CONTEXT,
+    WANT_CLIENT_ID,
+    WANT_AUDIO
+};
+void openai_chat_post(struct http_request *rq, struct chat_post *post);        /* dialect 001 */
+void conversations_chat_post(struct http_request *rq, struct chat_post *post); /* dialect 002 */
+void aimcs_chat_post(struct http_request *rq, struct chat_post *post);         /* dialect 000 */
+
+/* ---- tables of the doors ---- */
+
+struct door {
+    const struct http_route *routes;
+    size_t n;
+};
+extern const struct door door_system, door_chat, door_aimcs, door_conversations, door_events, door_pichat, door_openai,
+    door_openapi;
+
+#endif

@@ -1,0 +1,112 @@
+/* The JSON of a room's events, the same on SSE and on the raw sockets. */
+#include "api/socket.h"
+
+#include "base/limits.h"
+
+const char *event_name(const struct room_event *event)
+{
+    static const char *const names[ROOM_EVENT_TYPES] = {
+        [ROOM_MESSAGE] = "message",
+        [ROOM_REPLY_STARTED] = "reply_started",
+        [ROOM_DELTA] = "delta",
+        [ROOM_REPLY_FINISHED] = "reply_finished",
+        [ROOM_REPLY_FAILED] = "reply_failed",
+        [ROOM_TYPING] = "typing",
+        [ROOM_READ] = "message_read",
+        [ROOM_DELETED] = "deleted",
+    };
+    return names[event->type];
+}
+
+static void put_message_of(struct jw *w, const struct room_event *event, const char *role, enum message_status status)
+{
+    bool failed = event->type == ROOM_REPLY_FAILED;
+    put_message(w, &(struct message){.id = event->message_id,
+                                     .conversation_id = event->conversation_id,
+                                     .role = str_c(role),
+                                     .content = failed ? event->whole : event->text,
+                                     .created_us = event->at_us,
+                                     .status = status});
+}
+
+static enum message_status status_of(const struct room_event *event)
+{
+    bool cut = str_eqc(event->finish, "cancelled") || str_eqc(event->finish, "interrupted");
+    return event->type == ROOM_REPLY_FAILED ? MESSAGE_FAILED : cut ? MESSAGE_INTERRUPTED : MESSAGE_COMPLETE;
+}
+
+static void put_user_message(struct jw *w, const struct room_event *event)
+{
+    jw_key(w, "message");
+    put_message_of(w, event, "user", MESSAGE_COMPLETE);
+    if (event->client_id.n)
+        jw_kstr(w, "clientMessageId", event->client_id);
+}
+
+static void put_ended(struct jw *w, const struct room_event *event)
+{
+    jw_kstr(w, "messageId", event->message_id);
+    if (event->type == ROOM_REPLY_FAILED) {
+        jw_kstr(w, "code", event->code);
+        jw_kstr(w, "error", event->text);
+    } else {
+        jw_kstr(w, "finishReason", event->finish);
+    }
+    jw_key(w, "message");
+    put_message_of(w, event, "assistant", status_of(event));
+}
+
+static void put_typing(struct jw *w, const struct room_event *event)
+{
+    jw_kstr(w, "userId", event->user_id);
+    jw_kstr(w, "userName", event->user_name);
+    jw_kbool(w, "isTyping", str_eqc(event->text, "1"));
+}
+
+void put_event(struct jw *w, const struct room_event *event)
+{
+    jw_kstr(w, "conversationId", event->conversation_id);
+    switch (event->type) {
+    case ROOM_MESSAGE:
+        put_user_message(w, event);
+        break;
+    case ROOM_REPLY_STARTED:
+        jw_kstr(w, "messageId", event->message_id);
+        break;
+    case ROOM_DELTA:
+        jw_kstr(w, "messageId", event->message_id);
+        jw_kstr(w, "text", event->text);
+        break;
+    case ROOM_REPLY_FINISHED:
+    case ROOM_REPLY_FAILED:
+        put_ended(w, event);
+        break;
+    case ROOM_TYPING:
+        put_typing(w, event);
+        break;
+    case ROOM_READ:
+        jw_kstr(w, "messageId", event->message_id);
+        jw_kstr(w, "readBy", event->user_id);
+        break;
+    case ROOM_DELETED:
+    case ROOM_EVENT_TYPES:
+        break;
+    }
+}
+
+struct blob *event_as_frame(const struct room_event *event)
+{
+    char id[ROOM_CURSOR_MAX];
+    struct buf out = BUF_INIT(LIMIT_REPLY_TEXT * 8);
+    struct jw w = jw_begin(&out);
+    room_cursor_print(id, (struct room_cursor){event->epoch, event->offset});
+    jw_obj(&w);
+    jw_kstr(&w, "type", STR("event"));
+    jw_kstr(&w, "event", str_c(event_name(event)));
+    jw_kstr(&w, "id", str_c(id));
+    put_event(&w, event);
+    jw_end_obj(&w);
+    struct blob *frame = websocket_encode(WS_TEXT, buf_str(&out));
+    buf_free(&out);
+    return frame;
+}

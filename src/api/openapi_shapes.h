@@ -1,0 +1,22 @@
+/* Bodies of requests and replies for /openapi.json. Private to api/. */
+#ifndef API_OPENAPI_SHAPES_H
+#define API_OPENAPI_SHAPES_H
+
+#include "wire/http.h"
+
+struct openapi_shape {
+    enum http_method method;
+    const char *path;
+    const char *request; /* schema of the JSON body, NULL: none */
+    const char *reply;   /* schema of the reply, NULL: not JSON */
+    const char *status;  /* NULL: 200 */
+    const char *media;   /* NULL: application/json */
+};
+
+/* NULL when nothing more is known of the route. */
+const struct openapi_shape *openapi_shape_of(enum http_method method, const char *path);
+
+/* The object of components/schemas, JSON. */
+extern const char openapi_schemas[];
+
+#endif

@@ -1,0 +1,33 @@
+#include "api/private.h"
+
+static bool is_object_id(struct str id)
+{
+    if (id.n != 24)
+        return false;
+    for (size_t i = 0; i < id.n; i++)
+        if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f')))
+            return false;
+    return true;
+}
+
+static bool names_private(const struct http_request *rq, struct str id)
+{
+    if (http_request_header(rq, STR("authorization")).p && !admit_has_token(rq))
+        return true;
+    if (is_object_id(id) || str_eqc(id, "stats") || str_eqc(id, "reanalyze-sentiment"))
+        return true;
+    struct buf value = BUF_INIT(KIB(1));
+    bool agent = http_query_get(&value, rq->query, STR("agentId")) == 1;
+    buf_free(&value);
+    return agent;
+}
+
+bool private_refused(struct http_request *rq, struct str id)
+{
+    if (!names_private(rq, id))
+        return false;
+    struct err e;
+    err_set(&e, ERR_UNAUTHORIZED, NULL);
+    http_reply_error(rq, &e);
+    return true;
+}

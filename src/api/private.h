@@ -1,0 +1,12 @@
+/* Which requests under /api/conversations mean a user's private conversations (conflict 5 of the clients' contract).
+ * Private to api/. */
+#ifndef API_PRIVATE_H
+#define API_PRIVATE_H
+
+#include "api/api_impl.h"
+
+/* Whether the request is for the private side: an Authorization header that is not the API token, a 24-hex id, or one
+ * of its own words in place of an id. It is then answered 401: without accounts nobody can show a valid user token. */
+bool private_refused(struct http_request *rq, struct str id);
+
+#endif

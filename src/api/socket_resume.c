@@ -1,0 +1,141 @@
+/* {"type":"resume"} on the raw sockets: what was missed, then every event of the conversation. */
+#include "api/snapshot.h"
+#include "api/socket.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+/* Behind a reset, user messages that the reset held already are left out. */
+struct known {
+    size_t n;
+    char ids[][LIMIT_ID + 1];
+};
+
+static bool is_known(const struct known *known, const struct room_event *event)
+{
+    for (size_t i = 0; known && event->type == ROOM_MESSAGE && i < known->n; i++)
+        if (str_eqc(event->message_id, known->ids[i]))
+            return true;
+    return false;
+}
+
+static bool push_events(struct socket_follower *f)
+{
+    struct room_event *event;
+    while (websocket_queued(f->ws) < CONN_HIGH_MARK && (event = room_next(&f->room))) {
+        if (!is_known(f->extra, event))
+            websocket_send_frame(f->ws, room_event_encoded(event, ROOM_AS_SOCKET, event_as_frame));
+        if (event->type == ROOM_DELETED)
+            return false;
+    }
+    if (!f->room.lagged)
+        return true;
+    websocket_close(f->ws, WS_TRY_LATER, STR("Slow consumer"));
+    return false;
+}
+
+static struct known *known_of(const struct snapshot *s)
+{
+    struct known *known = mem_alloc(sizeof *known + s->nrecent * sizeof known->ids[0]);
+    known->n = 0;
+    for (size_t i = 0; i < s->nrecent; i++)
+        if (str_eqc(s->recent[i].role, "user"))
+            str_copy(known->ids[known->n++], sizeof known->ids[0], s->recent[i].id);
+    return known;
+}
+
+static struct jw begin(struct buf *out, const char *type, struct str id, struct room_cursor cursor)
+{
+    char text[ROOM_CURSOR_MAX];
+    buf_init(out, SIZE_MAX / 2);
+    struct jw w = jw_begin(out);
+    room_cursor_print(text, cursor);
+    jw_obj(&w);
+    jw_kstr(&w, "type", str_c(type));
+    jw_kstr(&w, "conversationId", id);
+    jw_kstr(&w, "lastEventId", str_c(text));
+    return w;
+}
+
+static void send_resumed(struct websocket *ws, struct str id, const struct room_join *join)
+{
+    struct buf out;
+    struct jw w = begin(&out, "resumed", id, join->now);
+    jw_kint(&w, "replayed", (int64_t)join->missed);
+    jw_end_obj(&w);
+    socket_send_jw(ws, &w);
+}
+
+static void send_reset(struct websocket *ws, struct str id, const struct snapshot *s)
+{
+    struct buf out;
+    struct jw w = begin(&out, "reset", id, s->join.now);
+    jw_key(&w, "messages");
+    jw_arr(&w);
+    for (size_t i = 0; i < s->conversation.nmessages; i++)
+        put_message(&w, &s->conversation.messages[i]);
+    jw_end_arr(&w);
+    put_running(&w, &s->join);
+    jw_end_obj(&w);
+    socket_send_jw(ws, &w);
+}
+
+static void send_error(struct websocket *ws, const struct err *e)
+{
+    struct buf out = BUF_INIT(KIB(4));
+    struct jw w = jw_begin(&out);
+    jw_obj(&w);
+    jw_kstr(&w, "type", STR("error"));
+    jw_kstr(&w, "message", str_c(e->text));
+    jw_kstr(&w, "code", str_c(err_name(e->code)));
+    jw_end_obj(&w);
+    socket_send_jw(ws, &w);
+}
+
+static void stop_following(struct websocket *ws, struct str id)
+{
+    struct socket_state *state = websocket_user(ws);
+    list_each_safe(entry, &state->followers) {
+        struct socket_follower *f = container_of(entry, struct socket_follower, link);
+        if (f->push == push_events && str_eq(f->scoped_id, id))
+            socket_unfollow(f);
+    }
+}
+
+static int answer(struct socket_message *m, const struct chat_scope *scope, struct socket_follower *f,
+                  const struct room_join *join, struct err *e)
+{
+    struct snapshot s;
+    if (join->replayed) {
+        send_resumed(m->ws, f->scoped_id, join);
+        return 0;
+    }
+    if (snapshot_load(socket_api(m->ws)->chat, scope, f->scoped_id, join, m->arena, &s, e) < 0)
+        return -1;
+    f->extra = known_of(&s);
+    send_reset(m->ws, f->scoped_id, &s);
+    return 0;
+}
+
+void socket_resume(struct socket_message *m, const char *space, struct str conversation_id, struct str last_id)
+{
+    struct chat_scope scope = {.space = space};
+    struct conversation found;
+    struct room_cursor cursor;
+    struct room_join join;
+    struct err e;
+    if (conversation_get(socket_api(m->ws)->chat, &scope, conversation_id, 0, m->arena, &found, &e) < 0) {
+        send_error(m->ws, &e);
+        return;
+    }
+    stop_following(m->ws, conversation_id);
+    bool has_cursor = room_cursor_parse(last_id, &cursor) == 0;
+    struct socket_follower *f = socket_follow(m->ws, conversation_id, has_cursor ? &cursor : NULL, m->arena, &join, &e);
+    if (!f)
+        return;
+    if (answer(m, &scope, f, &join, &e) == 0) {
+        socket_follow_start(f, push_events);
+    } else {
+        send_error(m->ws, &e);
+        socket_unfollow(f);
+    }
+}

@@ -1,0 +1,79 @@
+/* parley: sub-commands and what they share. */
+#include "app/check.h"
+#include "app/serve.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const own_flags[] = {"--help", "-h", "--version", "--markdown", NULL};
+
+static void print(struct buf *out)
+{
+    fwrite(buf_str(out).p, 1, out->len, stdout);
+    buf_free(out);
+}
+
+static int help(void)
+{
+    struct buf out = BUF_INIT(MIB(1));
+    buf_lit(&out, "Usage: parley [serve] [OPTION...]   start the server\n"
+                  "       parley check [OPTION...]     validate the configuration, print it, test store and upstream\n"
+                  "       parley version               print the version\n"
+                  "       parley --help                print this text\n\n"
+                  "One server for real-time AI conversations: OpenAI-style SSE, plain WebSocket and REST, on embedded\n"
+                  "defaults that need no key, account or other server.\n\n");
+    config_help(&out);
+    print(&out);
+    return 0;
+}
+
+static int version(void)
+{
+    puts("parley " PARLEY_VERSION);
+    return 0;
+}
+
+static bool asks(int argc, char **argv, const char *flag)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
+}
+
+static struct config *load(const struct config_source *source)
+{
+    struct buf problems = BUF_INIT(KIB(256));
+    struct err e;
+    struct config *cfg = config_load(source, &problems, &e);
+    if (!cfg)
+        fprintf(stderr, "parley: %s%s\n", problems.len ? buf_cstr(&problems) : e.text,
+                "\nTry 'parley --help' for all settings.");
+    buf_free(&problems);
+    return cfg;
+}
+
+int main(int argc, char **argv)
+{
+    const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "serve";
+    int used = argc > 1 && argv[1][0] != '-' ? 2 : 1;
+    if (asks(argc, argv, "--help") || asks(argc, argv, "-h") || strcmp(command, "help") == 0)
+        return help();
+    if (asks(argc, argv, "--version") || strcmp(command, "version") == 0)
+        return version();
+    bool checks = strcmp(command, "check") == 0;
+    if (!checks && strcmp(command, "serve") != 0) {
+        fprintf(stderr, "parley: unknown command '%s'\nTry 'parley --help'.\n", command);
+        return 2;
+    }
+    if (checks && asks(argc, argv, "--markdown"))
+        return check_markdown();
+    struct config_source source = {.argc = argc - used, .argv = argv + used, .envp = environ, .own_flags = own_flags};
+    struct config *cfg = load(&source);
+    if (!cfg)
+        return 2;
+    return checks ? check(cfg) : serve(cfg, &source);
+}

@@ -1,0 +1,131 @@
+#include "app/settings.h"
+
+#include "app/drivers.h"
+#include "app/running.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+/* Origins of the front ends this server replaces; any port of the own machine. */
+static const char *const known_origins[] = {
+    "http://localhost:*",
+    "http://127.0.0.1:*",
+    "https://aimcs.net",
+    "https://aimcs-frontend-eastus2.azurewebsites.net",
+    "https://aimcs-frontend.azurewebsites.net",
+    "https://customer-care-voice-ai-frontend.vercel.app",
+};
+
+static void add_list(struct settings *s, const struct config_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        s->origins[s->norigins++] = list->items[i];
+}
+
+void settings_make(struct settings *s, const struct config *cfg)
+{
+    static const struct {
+        enum config_dialect bit;
+        const char *name;
+    } dialects[] = {{DIALECT_AIMCS, "aimcs"},
+                    {DIALECT_OPENAI, "openai"},
+                    {DIALECT_CHAT, "chat"},
+                    {DIALECT_PICHAT, "pichat"},
+                    {DIALECT_CARE, "care"}};
+    *s = (struct settings){.cfg = cfg};
+    s->origins =
+        mem_array(COUNT(known_origins) + cfg->cors_origins.count + cfg->frontend_url.count + 1, sizeof *s->origins);
+    for (size_t i = 0; i < COUNT(known_origins); i++)
+        s->origins[s->norigins++] = known_origins[i];
+    add_list(s, &cfg->frontend_url);
+    add_list(s, &cfg->cors_origins);
+    if (cfg->cors_any)
+        s->origins[s->norigins++] = "*";
+    for (size_t i = 0; i < COUNT(dialects); i++)
+        if (cfg->open_dialects & dialects[i].bit)
+            s->dialects[s->ndialects++] = dialects[i].name;
+}
+
+void settings_free(struct settings *s)
+{
+    if (s->older) {
+        settings_free(s->older);
+        free(s->older);
+    }
+    config_free(s->retired);
+    free(s->origins);
+    *s = (struct settings){0};
+}
+
+struct api_config settings_api(const struct settings *s, const struct running *r)
+{
+    const struct config *cfg = s->cfg;
+    bool azure = r->llm && strcmp(llm_name(r->llm), "azure") == 0;
+    return (struct api_config){
+        .chat = r->chat,
+        .version = PARLEY_VERSION,
+        .production = cfg->production,
+        .api_token = cfg->api_token,
+        .open_dialects = s->dialects,
+        .nopen_dialects = s->ndialects,
+        .metrics = cfg->metrics,
+        .metrics_open = cfg->metrics_open,
+        .aimcs_model = cfg->aimcs_model,
+        .openai_model = cfg->openai_chat_model,
+        .chat_model = cfg->chat_model,
+        .pichat_model = cfg->pichat_model,
+        .ai_endpoint = azure    ? cfg->azure_openai_endpoint
+                       : r->llm ? cfg->openai_base_url
+                                : "",
+        .ai_deployment = azure ? cfg->azure_openai_deployment : cfg->aimcs_model,
+        .store_name = drivers_store_name(cfg),
+        .llm_name = r->llm ? llm_name(r->llm) : "none",
+    };
+}
+
+struct server_config settings_server(const struct settings *s, const struct running *r)
+{
+    const struct config *cfg = s->cfg;
+    return (struct server_config){
+        .cors_origins = s->origins,
+        .ncors_origins = s->norigins,
+        .production = cfg->production,
+        .trust_proxy = &cfg->trust_proxy,
+        .max_connections = (size_t)cfg->max_connections,
+        .max_connections_per_address = (size_t)cfg->max_connections_per_address,
+        .header_timeout = (unsigned)cfg->header_timeout_ms,
+        .body_timeout = (unsigned)cfg->body_timeout_ms,
+        .idle_timeout = (unsigned)cfg->idle_timeout_ms,
+        .write_timeout = (unsigned)cfg->write_timeout_ms,
+        .websocket_ping = (unsigned)cfg->ws_ping_interval_ms,
+        .websocket_pong = (unsigned)cfg->ws_pong_timeout_ms,
+        .websocket_compression = cfg->ws_compression,
+        .websocket_context = cfg->ws_compression_context,
+        .slow_consumer_drops = cfg->slow_consumer == SLOW_DROP,
+        .sse_heartbeat = (unsigned)cfg->sse_heartbeat_ms,
+        .rate_limit = cfg->rate_limit_max_requests,
+        .rate_window = cfg->rate_limit_window_ms,
+        .access_log = cfg->access_log == ACCESS_LOG_OFF    ? ACCESS_OFF
+                      : cfg->access_log == ACCESS_LOG_JSON ? ACCESS_JSON
+                                                           : ACCESS_COMBINED,
+        .access_log_file = cfg->access_log_file,
+        .admit = api_admit,
+        .admit_arg = r->api,
+        .error_body = api_error_body,
+        .error_arg = r->api,
+    };
+}
+
+void settings_reload(struct settings *s, struct running *r, struct config *fresh)
+{
+    struct settings *older = mem_alloc(sizeof *older);
+    *older = *s;
+    older->retired = r->cfg;
+    settings_make(s, fresh);
+    s->older = older;
+    r->cfg = fresh;
+    struct api_config api = settings_api(s, r);
+    api_reconfigure(r->api, &api);
+    struct server_config server = settings_server(s, r);
+    server_reconfigure(r->server, &server);
+}
