@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "unit/client/run_client.h"
 #include "unit/client/script_server.h"
-#include "unit/support/run_task.h"
 
 #define OK_HEAD  "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 #define OK_HELLO OK_HEAD "Content-Length: 5\r\n\r\nhello"
@@ -19,7 +19,6 @@ static void fixture_body(void *arg)
 {
     struct fixture *t = arg;
     t->body(t);
-    upstream_free(NULL);
 }
 
 static struct upstream_config quick(const char *url)
@@ -34,32 +33,6 @@ static struct upstream_config quick(const char *url)
                                     .queue_timeout = 5000};
 }
 
-struct run {
-    struct loop *loop;
-    struct fixture *fixture;
-};
-
-static void run_stop(void *arg)
-{
-    struct run *run = arg;
-    if (task_count() > 0)
-        loop_post(run->loop, run_stop, run);
-    else
-        loop_stop(run->loop);
-}
-
-static void run_main(void *arg)
-{
-    struct run *run = arg;
-    fixture_body(run->fixture);
-    loop_post(run->loop, run_stop, run);
-}
-
-static void run_start(void *arg)
-{
-    task_spawn("test", run_main, arg);
-}
-
 static void play(const struct script_step *steps, size_t n, const struct upstream_config *config,
                  void (*body)(struct fixture *t))
 {
@@ -70,11 +43,7 @@ static void play(const struct script_step *steps, size_t n, const struct upstrea
         c.base_url = t->server.url;
     t->upstream = upstream_new(&c);
     t->body = body;
-    struct run run = {loop_new(0), t};
-    loop_post(run.loop, run_start, &run);
-    loop_run(run.loop);
-    client_thread_end();
-    loop_free(run.loop);
+    run_client(fixture_body, t);
     script_stop(&t->server);
     upstream_free(t->upstream);
     free(t);

@@ -1,0 +1,20 @@
+/* What a model service says when it refuses, made fit to show: one shape out of many, keys masked. Pure. */
+#ifndef LLM_OPENAI_REFUSAL_H
+#define LLM_OPENAI_REFUSAL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* Sets *e from a body: `error` as an object or a string, a bare object with `message`, FastAPI's `detail`, or anything
+ * else (HTML). status is the reply's, 0 for an error in mid-stream: 502 is then used. Returns -1. */
+int refusal_error(struct str body, int status, struct err *e);
+
+/* A copy in the arena on one line (runs of CR and LF gone), at most max bytes, without anything that looks like a key:
+ * sk-…, tokens starred out by the service itself, what follows "Bearer ", and the configured key. */
+struct str refusal_line(struct arena *a, struct str body, struct str key, size_t max);
+
+/* Masks keys in place of e->text. */
+void refusal_mask(struct err *e, struct str key);
+
+#endif
