@@ -181,12 +181,6 @@ test('a failing model is told as reply_failed', async (t) => {
     assert.equal(typeof failed.message, 'string');
 });
 
-test('the reply of a conversation on 004 is followed in the same way when its id is known', async () => {
-    const response = await server.fetch('/api/conversations/unknown-id/events');
-    assert.equal(response.status, 404);
-    await response.body.cancel();
-});
-
 test('cancel stops the running turn and its upstream call, what was said is kept', async (t) => {
     const id = await create();
     upstream.forget();
