@@ -108,16 +108,9 @@ static int decode_path(struct http_request *rq, struct err *e)
 
 static void reply_not_found(struct http_request *rq)
 {
-    struct buf out = BUF_INIT(LIMIT_HTTP_TARGET * 6 + 256);
-    struct jw w = jw_begin(&out);
-    jw_obj(&w);
-    jw_kstr(&w, "error", STR("Endpoint not found"));
-    jw_kstr(&w, "message", STR("Endpoint not found"));
-    jw_kstr(&w, "code", STR("NOT_FOUND"));
-    jw_kstr(&w, "path", rq->path);
-    jw_kstr(&w, "detail", STR("Not Found"));
-    jw_end_obj(&w);
-    http_reply_jw(rq, 404, &w);
+    struct err e;
+    err_set(&e, ERR_NOT_FOUND, NULL);
+    http_reply_error(rq, &e);
 }
 
 /* True: the request has its route. Otherwise it was answered. */

@@ -1,6 +1,5 @@
 /* Where proxy trust, CORS, rate limit and access log meet a request. */
 #include "base/clock.h"
-#include "base/log.h"
 #include "server/cors.h"
 #include "server/origin.h"
 #include "server/server_impl.h"
@@ -9,15 +8,7 @@
 
 void filters_configure(struct server_loop *sl)
 {
-    struct err e;
-    struct arena *settings = arena_new("server_settings");
-    struct trust_proxy trust = {0};
-    if (sl->config.trust_proxy && sl->config.trust_proxy[0] &&
-        trust_parse(settings, str_c(sl->config.trust_proxy), &trust, &e) < 0)
-        log_error("server", "trust_proxy", F_ERR(&e));
-    arena_free(sl->settings);
-    sl->settings = settings;
-    sl->trust = trust;
+    sl->trust = sl->config.trust_proxy ? *sl->config.trust_proxy : (struct trust_proxy){0};
 }
 
 /* Appends to x->lines by way of put's buffer. */

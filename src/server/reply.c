@@ -173,20 +173,31 @@ void http_reply_header(struct http_request *rq, struct str name, struct str valu
     x->headers_size += name.n + value.n + 4;
 }
 
-void http_reply_error(struct http_request *rq, const struct err *e)
+static void put_error(struct buf *out, const struct err *e)
 {
-    char text[KIB(1)];
-    struct str message = str_c(e->text[0] ? e->text : err_text(e->code));
-    struct buf out = {.data = text, .cap = sizeof text, .max = sizeof text};
-    struct jw w = jw_begin(&out);
+    struct jw w = jw_begin(out);
     jw_obj(&w);
-    jw_kstr(&w, "error", message);
-    jw_kstr(&w, "message", message);
+    jw_kstr(&w, "error", str_c(e->text));
+    jw_kstr(&w, "message", str_c(e->text));
     jw_kstr(&w, "code", str_c(err_name(e->code)));
     jw_end_obj(&w);
+}
+
+void http_reply_error(struct http_request *rq, const struct err *e)
+{
+    const struct server_config *config = &http_exchange(rq)->sl->config;
+    struct buf out = BUF_INIT(LIMIT_HTTP_TARGET * 6 + KIB(4));
+    struct err said = *e;
+    if (!said.text[0])
+        str_copy(said.text, sizeof said.text, str_c(err_text(e->code)));
+    if (config->error_body)
+        config->error_body(config->error_arg, rq->path, &said, &out);
+    else
+        put_error(&out, &said);
     if (e->retry_after_ms > 0)
         http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms - 1) / 1000 + 1));
     http_reply_json(rq, e->status ? e->status : err_status(e->code), buf_str(&out));
+    buf_free(&out);
 }
 
 void http_stream_begin(struct http_request *rq, int status, struct str type)

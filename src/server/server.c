@@ -152,7 +152,6 @@ struct server *server_free(struct server *s)
         return NULL;
     for (size_t i = 0; i < s->nloops; i++) {
         struct server_loop *sl = s->loops[i];
-        arena_free(sl->settings);
         free(sl);
     }
     access_log_close(s->access_log);

@@ -7,6 +7,7 @@
 struct server;
 struct loop;
 struct tls_context;
+struct trust_proxy;
 
 /* Filled by app/ from the configuration; strings and lists outlive the server. Times in milliseconds, 0 = off unless
  * said. */
@@ -14,7 +15,7 @@ struct server_config {
     const char *const *cors_origins; /* exact origins, or "http://localhost:*", or "*" */
     size_t ncors_origins;
     bool production;
-    const char *trust_proxy; /* NULL/"": none; a number of hops; or a comma list of addresses and CIDRs */
+    const struct trust_proxy *trust_proxy; /* whose X-Forwarded-* headers count (config/trust.h); NULL: nobody's */
     size_t max_connections, max_connections_per_address; /* 0: unlimited */
     unsigned header_timeout, body_timeout, idle_timeout, write_timeout;
     unsigned websocket_ping, websocket_pong;
@@ -27,6 +28,10 @@ struct server_config {
     /* Who may come in: 0, or -1 with the error to answer. Called for routes with a dialect, before the body is read. */
     int (*admit)(void *arg, const struct http_request *rq, struct err *e);
     void *admit_arg;
+    /* The JSON body of every error, in the shape of the path's dialect (NOT_FOUND: no such path). NULL:
+     * {"error":text,"message":text,"code":NAME}. */
+    void (*error_body)(void *arg, struct str path, const struct err *e, struct buf *out);
+    void *error_arg;
 };
 
 struct server *server_new(const struct server_config *config);

@@ -53,8 +53,7 @@ struct server_loop {
     bool draining;
 
     struct access_log_writer *access_log; /* NULL: off */
-    struct trust_proxy trust;             /* lives in settings */
-    struct arena *settings;               /* what was parsed out of config */
+    struct trust_proxy trust;             /* its networks are the configuration's */
 
     uint64_t date_until; /* loop_now_ms() up to which date holds */
     char date[30];

@@ -1,0 +1,81 @@
+#include "chat/turn_impl.h"
+
+#include "llm/tokens.h"
+
+#define HISTORY_PAGE     64
+
+static bool is_said(const struct message *m)
+{
+    return m->content.n && (str_eqc(m->role, "user") || str_eqc(m->role, "assistant"));
+}
+
+static size_t cost_of(struct str text)
+{
+    return tokens_estimate(text) + TOKENS_PER_MESSAGE;
+}
+
+struct collected {
+    struct llm_message *messages; /* newest first */
+    size_t n, cap;
+    size_t budget;
+};
+
+static void collect(struct turn *turn, struct collected *c, const struct message *m)
+{
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? c->cap * 2 : 32;
+        struct llm_message *more = arena_alloc(turn->arena, cap * sizeof *more);
+        if (c->n)
+            memcpy(more, c->messages, c->n * sizeof *more);
+        c->messages = more;
+        c->cap = cap;
+    }
+    c->messages[c->n++] = (struct llm_message){str_eqc(m->role, "user") ? LLM_USER : LLM_ASSISTANT, m->content};
+}
+
+/* Walks backwards page by page: what is read is bounded by the budget, not by the conversation's length. 1 to go on. */
+static int collect_page(struct turn *turn, struct collected *c, int64_t *before, struct err *e)
+{
+    struct message_query query = {.conversation_id = turn->conversation_id, .before = *before, .newest = true,
+                                  .limit = HISTORY_PAGE};
+    struct message_page page;
+    if (store_message_list(turn->chat->config.store, turn->arena, &query, &page, e) < 0)
+        return -1;
+    for (size_t i = page.n; i-- > 0;) {
+        const struct message *m = &page.items[i];
+        size_t cost = cost_of(m->content);
+        if (!is_said(m))
+            continue;
+        if (cost > c->budget)
+            return 0;
+        c->budget -= cost;
+        collect(turn, c, m);
+    }
+    if (page.n)
+        *before = page.items[0].seq;
+    return page.more && page.n ? 1 : 0;
+}
+
+int history_load(struct turn *turn, struct llm_message **messages, size_t *n, struct err *e)
+{
+    struct str persona = str_c(turn->surface->persona);
+    size_t own = cost_of(turn->user_text) + cost_of(persona);
+    struct collected c = {.budget = turn->chat->config.history_tokens};
+    c.budget -= MIN(own, c.budget);
+    int64_t before = turn->user_seq;
+    int more = 1;
+    while (more == 1)
+        more = collect_page(turn, &c, &before, e);
+    if (more < 0)
+        return -1;
+    struct llm_message *all = arena_alloc(turn->arena, (c.n + 2) * sizeof *all);
+    size_t count = 0;
+    if (persona.n)
+        all[count++] = (struct llm_message){LLM_SYSTEM, persona};
+    for (size_t i = c.n; i-- > 0;)
+        all[count++] = c.messages[i];
+    all[count++] = (struct llm_message){LLM_USER, turn->user_text};
+    *messages = all;
+    *n = count;
+    return 0;
+}
