@@ -3,12 +3,24 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sys/random.h>
 
 static _Thread_local struct {
     unsigned char bytes[512];
     size_t left;
 } pool;
+
+/* A forked child must not hand out the bytes its parent goes on to hand out. */
+static void forget(void)
+{
+    pool.left = 0;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, forget);
+}
 
 static void fill(unsigned char *out, size_t n)
 {
@@ -30,6 +42,8 @@ void rand_bytes(void *out, size_t n)
         return;
     }
     if (pool.left < n) {
+        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        pthread_once(&once, watch_forks);
         fill(pool.bytes, sizeof pool.bytes);
         pool.left = sizeof pool.bytes;
     }

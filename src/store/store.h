@@ -12,7 +12,8 @@
  * untouched on failure; `out` may be NULL where the result is only a number. Strings passed in need to live until the
  * call returns and must be valid UTF-8. A missing string is stored and returned as the empty one.
  *
- * Ids are opaque and chosen by the caller or, when empty, made here (UUID). Conversation ids are unique in the whole
+ * Ids are opaque and chosen by the caller or, when empty, made here (UUID; made ids sort by time,
+ * which keeps adding to long conversations cheap: prefer them for messages). Conversation ids are unique in the whole
  * store, message ids within their conversation. Times are microseconds since 1970 (`_us`); 0 means now.
  *
  * Errors of every call: STORE_UNAVAILABLE (disk full or failing, database locked by another program: try later),

@@ -4,6 +4,7 @@
 #include "unit/support/run_task.h"
 #include "unit/support/temp_dir.h"
 
+#include "base/log.h"
 #include "base/rand.h"
 
 #include <poll.h>
@@ -31,15 +32,15 @@ static void writer_main(void *arg)
     for (uint32_t n = w->from;; n++) {
         struct arena *a = arena_new("writer");
         struct turn_begin turn = {.create = true, .user = {.role = STR("user")}};
-        struct store_appended out;
-        struct err e;
+        struct store_appended out = {0};
+        struct err e = {0};
         turn.conversation.id = arena_printf(a, "w%u", w->number);
         turn.conversation.space = STR("chat");
         turn.user.content = arena_printf(a, "turn %u of %u", n, w->number);
         turn.user.client_id = arena_printf(a, "k%u", n);
         turn.reply.id = arena_printf(a, "r%u", n);
         if (store_turn_begin(w->st, a, &turn, &out, &e) < 0 || out.duplicate)
-            die("turn %u of writer %u: %s", n, w->number, e.text);
+            die("turn %u of writer %u from %u: %s", n, w->number, w->from, out.duplicate ? "duplicate" : e.text);
         struct ack ack = {w->number, n};
         if (write(w->pipe, &ack, sizeof ack) != sizeof ack)
             die("pipe");
@@ -162,6 +163,7 @@ static void nothing_acknowledged_is_lost(void **state)
 
 int main(void)
 {
+    log_setup(LOG_WARN, LOG_TEXT);
     const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_acknowledged_is_lost)};
     int failed = cmocka_run_group_tests_name("store crash", tests, NULL, NULL);
     arena_thread_end();

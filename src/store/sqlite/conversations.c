@@ -61,7 +61,7 @@ static int find(struct db *db, struct arena *a, struct str id, struct conversati
 
 int sqlite_conversation_get(void *conn, struct arena *a, const struct str *in, struct conversation *out, struct err *e)
 {
-    int64_t key;
+    int64_t key = 0;
     return find(conn, a, *in, out, &key, e);
 }
 
@@ -80,7 +80,7 @@ int sqlite_conversation_update(void *conn, struct arena *a, const struct convers
                                struct conversation *out, struct err *e)
 {
     struct conversation c;
-    int64_t key;
+    int64_t key = 0;
     if (find(conn, a, in->to.id, &c, &key, e) < 0)
         return -1;
     if (in->set & CONVERSATION_SET_TITLE)

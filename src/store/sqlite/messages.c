@@ -121,7 +121,7 @@ int sqlite_append(void *conn, struct arena *a, const struct store_append *in, st
 {
     struct db *db = conn;
     struct store_appended done = {.conversation = in->conversation};
-    int64_t conversation;
+    int64_t conversation = 0;
     int found = sqlite_conversation_find(db, a, in->conversation.id, &done.conversation, &conversation, e);
     if (found < 0 || (found && check_found(in, &done.conversation, e) < 0))
         return -1;
@@ -178,7 +178,7 @@ static int find_message(struct db *db, struct str conversation_id, struct str id
 
 int sqlite_message_get(void *conn, struct arena *a, const struct message_ref *in, struct message *out, struct err *e)
 {
-    int64_t key;
+    int64_t key = 0;
     if (find_message(conn, in->conversation_id, in->id, &key, e) < 0)
         return -1;
     struct message_range range = {arena_str(a, in->conversation_id), key, key, 1, false, INT64_MAX};
@@ -203,7 +203,7 @@ static int touch(struct db *db, struct str conversation_id, int64_t us, struct e
 int sqlite_message_update(void *conn, struct arena *a, const struct message_change *in, int64_t *out, struct err *e)
 {
     (void)a;
-    int64_t key;
+    int64_t key = 0;
     if (find_message(conn, in->to.conversation_id, in->to.id, &key, e) < 0)
         return -1;
     struct query q = query_begin(conn, "UPDATE messages SET content = iif(?1 & 1, ?2, content),"
@@ -224,7 +224,7 @@ int sqlite_message_list(void *conn, struct arena *a, const struct message_query 
                         struct err *e)
 {
     struct conversation c;
-    int64_t conversation;
+    int64_t conversation = 0;
     int found = sqlite_conversation_find(conn, a, in->conversation_id, &c, &conversation, e);
     if (found <= 0) {
         if (found == 0)

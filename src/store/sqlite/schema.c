@@ -93,11 +93,11 @@ int schema_migrate(struct db *db, struct err *e)
     int64_t version = 0;
     if (check_ours(db, &version, e) < 0)
         return -1;
-    while (version < schema_newest()) {
+    int64_t from = version;
+    for (; version < schema_newest(); version++)
         if (migrate_to(db, version + 1, e) < 0)
             return -1;
-        version++;
-        log_info("store", "schema_migrated", F_INT("version", version));
-    }
+    if (from < version)
+        log_info("store", from ? "schema_migrated" : "database_made", F_INT("from", from), F_INT("version", version));
     return 0;
 }

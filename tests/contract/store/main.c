@@ -1,5 +1,6 @@
 #include "contract/store/suite.h"
 
+#include "base/log.h"
 #include "store/sqlite/sqlite_store.h"
 #include "unit/support/temp_dir.h"
 
@@ -67,6 +68,7 @@ int main(void)
     static struct test_case cases[256];
     static struct CMUnitTest tests[COUNT(cases)];
     size_t n = 0;
+    log_setup(LOG_WARN, LOG_TEXT);
     for (size_t d = 0; d < COUNT(drivers); d++)
         for (size_t s = 0; s < COUNT(suites); s++)
             for (const struct suite_test *t = suites[s]; t->name; t++) {
