@@ -12,10 +12,11 @@ struct relay_request {
     const char *default_model; /* for a body without a model; NULL: the driver's */
     int default_max_tokens;    /* for a body without a limit; 0: none */
     bool stream;
+    bool offline; /* without a model the embedded responder answers, instead of NOT_CONFIGURED */
     const char *dialect; /* for usage records and metrics */
 };
 
-/* As llm_open, on the configured model; NOT_CONFIGURED when there is none. */
+/* As llm_open, on the configured model. */
 struct relay *relay_open(struct chat *chat, const struct relay_request *request, struct arena *arena,
                          struct str *refusal, struct err *e);
 /* The next piece of the reply as it goes to the client: 1 and *raw (an event's JSON, or the whole reply when not

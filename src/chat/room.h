@@ -29,10 +29,12 @@ struct room_event {
     atomic_uint refs;
     enum room_event_type type;
     uint64_t epoch, offset;
-    int64_t at_us;      /* wall clock, microseconds */
+    int64_t at_us;      /* when the message it is about was made, microseconds since 1970 */
     const void *origin; /* whose doing it was: a door's own mark, compared only; NULL: nobody's */
     struct str conversation_id, message_id, client_id, text, finish, code, user_id, user_name;
-    struct str whole;   /* REPLY_FAILED: the text that was said before */
+    struct str whole;   /* REPLY_FAILED: the reply as it is stored now */
+    struct llm_usage usage; /* REPLY_FINISHED */
+    bool model_used;        /* REPLY_FINISHED: a model or the responder wrote it, not a fixed text */
     _Atomic(struct blob *) encoded[ROOM_ENCODINGS];
 };
 

@@ -27,6 +27,7 @@ struct turn_request {
     bool create;                        /* an unknown id is created; otherwise CONVERSATION_NOT_FOUND */
     struct str text;                    /* blank: INVALID_REQUEST "Message is required" */
     struct str client_id;               /* the client's id for this message, empty: none. Repeated: no second turn */
+    struct str reply_id;                /* id for the reply, empty: made here */
     struct str knowledge;               /* for the embedded responder (companyInfo) */
     const void *origin;                 /* see struct room_event */
 };
@@ -47,8 +48,8 @@ int turn_start(struct chat *chat, const struct turn_request *request, struct are
 
 struct turn_result {
     struct str text;    /* the stored reply */
-    struct str status;  /* "complete" "failed" "cancelled" "interrupted" */
-    struct str finish;  /* "stop", "length" … */
+    enum message_status status; /* MESSAGE_COMPLETE, _INTERRUPTED (cancelled, or cut by a crash) or _FAILED */
+    struct str finish;  /* "stop", "length", "cancelled" … */
     struct str error;   /* why it failed, for the client; empty otherwise */
     struct llm_usage usage;
     bool model_used;    /* a real or demo model answered (aiUsed) */
@@ -58,8 +59,8 @@ struct turn_result {
 int turn_wait(struct chat *chat, const struct turn_ticket *ticket, struct arena *arena, struct turn_result *result,
               struct err *e);
 
-/* Cancels the running turn of the conversation; what was said is stored with status "cancelled". 1 when there was one,
- * 0 when not. */
+/* Cancels the running turn of the conversation; what was said is stored as interrupted. 1 when there was one, 0 when
+ * not. */
 int turn_cancel(struct chat *chat, struct str conversation_id, struct err *e);
 
 #endif

@@ -1,0 +1,51 @@
+/* A turn under way, on its conversation's home loop. Private to chat/. */
+#ifndef CHAT_TURN_IMPL_H
+#define CHAT_TURN_IMPL_H
+
+#include "chat/chat_impl.h"
+#include "chat/turn.h"
+
+enum turn_state {
+    TURN_WAITING,   /* behind other turns of its conversation */
+    TURN_THINKING,  /* asked the model, no text yet */
+    TURN_STREAMING, /* the room has seen text */
+    TURN_ENDING,    /* storing the outcome */
+};
+
+struct turn {
+    struct list link;    /* in the room's queue */
+    struct list at_loop; /* in the loop's list */
+    struct chat *chat;
+    struct room_view *view; /* pinned */
+    struct arena *arena;
+    const struct chat_surface *surface;
+    struct str conversation_id, user_message_id, reply_id, user_text, knowledge;
+    int64_t user_seq, reply_at_us;
+    const void *origin;
+    struct room_cursor begin; /* the place in the log before its first event */
+    enum turn_state state;
+    struct task *task;    /* NULL while waiting */
+    const char *stopped;  /* why it was cancelled: "cancelled" "interrupted" "deleted", NULL: it was not */
+    struct buf reply;
+    size_t stored;        /* bytes of the reply that the store has */
+    uint64_t stored_ms, started_ns;
+    struct str finish;
+    struct llm_usage usage;
+    bool model_used;
+    struct err error;
+};
+
+/* Runs the turn at the head of the room's queue, if it does not run yet. */
+void turns_next(struct room_view *view);
+/* Cancels one turn, or all turns of the room; they end soon. */
+void turn_stop(struct turn *turn, const char *why);
+void turns_stop(struct room_view *view, const char *why);
+/* Parks until the room has no turns. */
+int turns_wait(struct room_view *view, struct err *e);
+struct turn *turn_find(struct room_view *view, struct str reply_id);
+
+/* The messages for the model: persona, as much of the history before the turn's reply as the budget allows (whole
+ * messages, newest kept), the turn's own message. In the turn's arena. */
+int history_load(struct turn *turn, struct llm_message **messages, size_t *n, struct err *e);
+
+#endif

@@ -1,0 +1,246 @@
+/* The life of one turn: history, model, text into the room, outcome into the store. */
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "chat/turn_impl.h"
+
+#define SAVE_EVERY_MS    500
+#define SAVE_EVERY_BYTES KIB(16)
+
+static void turn_enter(struct turn *turn, enum turn_state next)
+{
+    if (next <= turn->state)
+        die("turn: state %d after %d", (int)next, (int)turn->state);
+    turn->state = next;
+}
+
+static struct room_event about_reply(const struct turn *turn, enum room_event_type type)
+{
+    return (struct room_event){.type = type, .conversation_id = turn->conversation_id, .message_id = turn->reply_id,
+                               .origin = turn->origin, .at_us = turn->reply_at_us, .usage = turn->usage,
+                               .model_used = turn->model_used};
+}
+
+static void emit(struct turn *turn, const struct room_event *event)
+{
+    room_append(turn->view, room_event_new(event));
+}
+
+static int save(struct turn *turn, enum message_status status, struct err *e)
+{
+    struct message_change change = {
+        .to = {.conversation_id = turn->conversation_id, .id = turn->reply_id, .content = buf_str(&turn->reply),
+               .status = status},
+        .set = MESSAGE_SET_CONTENT | MESSAGE_SET_STATUS,
+        .touch_us = clock_wall_us(),
+    };
+    return store_message_update(turn->chat->config.store, &change, e);
+}
+
+/* What a crash must not lose more than: half a second of text. A store in trouble does not stop the reply; the end of
+ * the turn tells whether it could be kept. */
+static void save_growth(struct turn *turn)
+{
+    uint64_t now = loop_now_ms(turn->view->at->loop);
+    if (turn->reply.len - turn->stored < SAVE_EVERY_BYTES && now - turn->stored_ms < SAVE_EVERY_MS)
+        return;
+    struct err e;
+    turn->stored_ms = now;
+    turn->stored = turn->reply.len;
+    if (save(turn, MESSAGE_STREAMING, &e) < 0 && e.code != ERR_CANCELLED)
+        log_warn("chat", "reply_not_saved", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+}
+
+/* 0, or -1 when the reply is as long as a reply may be. */
+static int say(struct turn *turn, struct str text)
+{
+    if (text.n == 0)
+        return 0;
+    if (turn->state < TURN_STREAMING) {
+        turn_enter(turn, TURN_STREAMING);
+        metric_observe(turn->chat->metrics.first_token, clock_mono_ns() - turn->started_ns);
+    }
+    if (buf_str_add(&turn->reply, text) < 0) {
+        turn->finish = STR("length");
+        return -1;
+    }
+    struct room_event delta = about_reply(turn, ROOM_DELTA);
+    delta.text = text;
+    emit(turn, &delta);
+    save_growth(turn);
+    return 0;
+}
+
+static int stream(struct turn *turn, struct llm_stream *s, struct err *e)
+{
+    struct llm_event event;
+    int more;
+    while ((more = llm_next(s, &event, e)) == 1) {
+        if (event.type == LLM_DELTA && say(turn, event.text) < 0)
+            return 0;
+        if (event.type == LLM_FINISH)
+            turn->finish = arena_str(turn->arena, event.finish);
+        if (event.type == LLM_USAGE)
+            turn->usage = event.usage;
+    }
+    return more;
+}
+
+static int ask(struct turn *turn, struct llm *llm, struct err *e)
+{
+    struct llm_message *messages;
+    size_t n;
+    if (history_load(turn, &messages, &n, e) < 0)
+        return -1;
+    const struct chat_surface *surface = turn->surface;
+    struct llm_request rq = {.messages = messages, .nmessages = n, .model = str_c(surface->model),
+                             .max_tokens = surface->max_tokens, .temperature = surface->temperature, .stream = true,
+                             .text = turn->knowledge};
+    struct llm_stream *s = llm_open(llm, &rq, turn->arena, NULL, e);
+    if (!s)
+        return -1;
+    turn->model_used = true;
+    int result = stream(turn, s, e);
+    llm_close(s);
+    return result;
+}
+
+static int reply(struct turn *turn, struct err *e)
+{
+    struct chat_config *config = &turn->chat->config;
+    if (config->llm)
+        return ask(turn, config->llm, e);
+    if (!turn->surface->needs_model)
+        return ask(turn, config->responder, e);
+    say(turn, str_c(turn->surface->no_model_text));
+    return 0;
+}
+
+static void finish_event(struct turn *turn, const struct err *failure)
+{
+    struct room_event event = about_reply(turn, failure ? ROOM_REPLY_FAILED : ROOM_REPLY_FINISHED);
+    event.finish = turn->finish;
+    if (failure) {
+        event.text = str_c(failure->text);
+        event.code = str_c(err_name(failure->code));
+        event.whole = buf_str(&turn->reply);
+    } else {
+        event.text = buf_str(&turn->reply);
+    }
+    emit(turn, &event);
+}
+
+static void record_usage(struct turn *turn)
+{
+    struct err e;
+    if (!turn->model_used || (turn->usage.prompt_tokens < 0 && turn->usage.completion_tokens < 0))
+        return;
+    struct usage usage = {.conversation_id = turn->conversation_id, .message_id = turn->reply_id,
+                          .model = str_c(turn->surface->model), .prompt_tokens = MAX(turn->usage.prompt_tokens, 0),
+                          .completion_tokens = MAX(turn->usage.completion_tokens, 0)};
+    if (store_usage_add(turn->chat->config.store, &usage, &e) < 0)
+        log_warn("chat", "usage_not_saved", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+}
+
+/* The outcome is stored before anybody hears of it. */
+static void conclude(struct turn *turn, const struct err *failure)
+{
+    enum message_status status = MESSAGE_COMPLETE;
+    if (turn->stopped) {
+        status = MESSAGE_INTERRUPTED;
+        turn->finish = str_c(turn->stopped);
+        failure = NULL;
+    } else if (failure) {
+        status = MESSAGE_FAILED;
+        if (turn->reply.len == 0 && turn->surface->failure_text)
+            buf_str_add(&turn->reply, str_c(turn->surface->failure_text));
+    } else if (turn->finish.n == 0) {
+        turn->finish = STR("stop");
+    }
+    struct err e;
+    turn_enter(turn, TURN_ENDING);
+    if (save(turn, status, &e) < 0 && e.code != ERR_MESSAGE_NOT_FOUND) {
+        log_error("chat", "reply_not_stored", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+        failure = &e;
+    }
+    finish_event(turn, failure);
+    record_usage(turn);
+}
+
+static void leave_queue(struct turn *turn)
+{
+    struct room_view *view = turn->view;
+    list_remove(&turn->link);
+    list_remove(&turn->at_loop);
+    view->home->nturns--;
+    view->at->busy--;
+    metric_dec(turn->chat->metrics.turns_running);
+    buf_free(&turn->reply);
+    arena_free(turn->arena);
+    turns_next(view);
+    room_unpin(view);
+}
+
+static void turn_main(void *arg)
+{
+    struct turn *turn = arg;
+    turn->task = task_self();
+    turn->started_ns = clock_mono_ns();
+    turn->stored_ms = loop_now_ms(turn->view->at->loop);
+    turn_enter(turn, TURN_THINKING);
+    if (turn->stopped)
+        task_cancel(turn->task);
+    struct room_event started = about_reply(turn, ROOM_REPLY_STARTED);
+    emit(turn, &started);
+    struct err e = {0};
+    int result = reply(turn, &e);
+    if (result < 0 && e.code != ERR_CANCELLED)
+        log_warn("chat", "turn_failed", F_STR("conversation", turn->conversation_id), F_C("code", err_name(e.code)),
+                 F_ERR(&e));
+    task_shield(); /* the outcome is kept also when the turn was cancelled */
+    conclude(turn, result < 0 ? &e : NULL);
+    leave_queue(turn);
+    task_unshield();
+}
+
+void turns_next(struct room_view *view)
+{
+    struct list *first = view->home->turns.next;
+    if (first == &view->home->turns)
+        return;
+    struct turn *turn = container_of(first, struct turn, link);
+    if (turn->state == TURN_WAITING && !turn->task)
+        task_spawn("turn", turn_main, turn);
+}
+
+void turn_stop(struct turn *turn, const char *why)
+{
+    if (!turn->stopped)
+        turn->stopped = why;
+    if (turn->task)
+        task_cancel(turn->task);
+}
+
+void turns_stop(struct room_view *view, const char *why)
+{
+    list_each(entry, &view->home->turns)
+        turn_stop(container_of(entry, struct turn, link), why);
+}
+
+int turns_wait(struct room_view *view, struct err *e)
+{
+    while (!list_empty(&view->home->turns))
+        if (task_sleep(1, e) < 0)
+            return -1;
+    return 0;
+}
+
+struct turn *turn_find(struct room_view *view, struct str reply_id)
+{
+    list_each(entry, &view->home->turns) {
+        struct turn *turn = container_of(entry, struct turn, link);
+        if (str_eq(turn->reply_id, reply_id))
+            return turn;
+    }
+    return NULL;
+}
