@@ -57,6 +57,7 @@ static atomic_uint_fast64_t last_id;
 struct websocket *websocket_new(struct http_conn *hc, struct http_request *rq, const struct http_route *route)
 {
     char id[32];
+    ws_metrics(); /* so that they show before the first message */
     size_t id_size = (size_t)snprintf(id, sizeof id, "ws-%" PRIuFAST64, atomic_fetch_add(&last_id, 1) + 1) + 1;
     size_t tail = sizeof(struct websocket) + route->websocket->user_size;
     struct websocket *ws = mem_zalloc(tail + id_size + rq->address.n + 1);
@@ -111,6 +112,13 @@ static void finish(struct websocket *ws, uint16_t code, struct str reason)
     tell_closed(ws, ws->close_code ? ws->close_code : code, reason);
 }
 
+/* The peer has as long as for a pong, but no longer than is worth waiting for. */
+static unsigned close_timeout(const struct websocket *ws)
+{
+    unsigned pong = ws->hc->sl->config.websocket_pong;
+    return pong ? MIN(pong, WS_CLOSE_TIMEOUT) : WS_CLOSE_TIMEOUT;
+}
+
 void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
 {
     if (ws->state != WS_STATE_OPEN)
@@ -120,7 +128,7 @@ void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
     websocket_put_close(ws, code, reason);
     websocket_serial_stop(ws);
     websocket_pause(ws, false);
-    restart_timer(ws, WS_CLOSE_TIMEOUT);
+    restart_timer(ws, close_timeout(ws));
 }
 
 void websocket_drain(void *owner)

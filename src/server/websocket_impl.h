@@ -8,7 +8,7 @@
 #include <stdalign.h>
 
 #define WS_COMPRESS_MIN  256  /* smaller messages are sent as they are */
-#define WS_CLOSE_TIMEOUT 5000 /* ms for the peer's close frame after ours */
+#define WS_CLOSE_TIMEOUT 5000 /* ms for the peer's close frame after ours, or for the last output, at most */
 
 struct ws_serial; /* websocket_serial.c */
 

@@ -1,6 +1,7 @@
 #include "unit/support/ws_client.h"
 
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "loop/task.h"
 #include "net/conn.h"
 #include "server/websocket.h"
@@ -423,6 +424,49 @@ static void the_door_may_close(void **state)
     wsc_free(&c);
 }
 
+static void a_close_that_is_not_answered_ends_all_the_same(void **state)
+{
+    (void)state;
+    config.websocket_pong = 30;
+    start();
+    struct ws_client c;
+    wsc_open(&c, live.port, "/echo");
+    wsc_text(&c, "close");
+    wsc_expect_close(&c, 4000, "bye");
+    wsc_expect_end(&c);
+    await_count(&seen.closed, 1);
+    assert_int_equal(seen.close_code, 4000);
+    wsc_free(&c);
+}
+
+static int64_t counted(const char *name, const char *labels)
+{
+    return metric_value(metric_counter(name, "", labels));
+}
+
+static void traffic_is_counted(void **state)
+{
+    (void)state;
+    start();
+    struct ws_client c;
+    wsc_open(&c, live.port, "/echo"); /* registers them */
+    int64_t in = counted("parley_websocket_messages_total", "direction=\"in\"");
+    int64_t out = counted("parley_websocket_bytes_total", "direction=\"out\"");
+    int64_t normal = counted("parley_websocket_closes_total", "class=\"normal\"");
+    wsc_text(&c, "12345");
+    wsc_send(&c, WS_PING, STR("not a message"));
+    wsc_text(&c, "678");
+    wsc_expect_text(&c, "12345");
+    wsc_expect(&c, WS_PONG, STR("not a message"));
+    wsc_expect_text(&c, "678");
+    wsc_send_close(&c, WS_NORMAL, "");
+    await_count(&seen.closed, 1);
+    assert_int_equal(counted("parley_websocket_messages_total", "direction=\"in\"") - in, 2);
+    assert_int_equal(counted("parley_websocket_bytes_total", "direction=\"out\"") - out, 8);
+    assert_int_equal(counted("parley_websocket_closes_total", "class=\"normal\"") - normal, 1);
+    wsc_free(&c);
+}
+
 static void a_lost_connection_is_1006(void **state)
 {
     (void)state;
@@ -755,6 +799,8 @@ int main(void)
         CASE(violations_are_told_by_their_code),
         CASE(a_close_is_echoed),
         CASE(the_door_may_close),
+        CASE(a_close_that_is_not_answered_ends_all_the_same),
+        CASE(traffic_is_counted),
         CASE(a_lost_connection_is_1006),
         CASE(a_reference_outlives_the_connection),
         CASE(draining_says_good_bye),
