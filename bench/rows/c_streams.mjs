@@ -3,6 +3,7 @@ import path from 'node:path';
 import { BENCH, LOAD_CORE, freePort, program, runJson, start, startNode, startParley } from '../support/process.mjs';
 import { interleave, medianOf, row } from '../support/rows.mjs';
 
+// package.json holds @hono/node-server at 1.13: with later ones this gateway answers every stream with 500.
 const GATEWAY = path.join(BENCH, 'node_modules/@portkey-ai/gateway/build/start-server.js');
 
 async function startGateway(upstream) {
