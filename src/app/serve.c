@@ -122,6 +122,7 @@ static void close_parts(struct running *r)
     store_close(r->store);
     settings_free(&r->settings);
     config_free(r->cfg);
+    free(r->drains);
     free(r->loops);
     free(r->threads);
 }
