@@ -10,7 +10,8 @@
 
 static char *put(char *at, struct str s)
 {
-    memcpy(at, s.p, s.n);
+    if (s.n)
+        memcpy(at, s.p, s.n);
     return at + s.n;
 }
 #define PUT(at, literal) put((at), STR(literal))

@@ -69,7 +69,8 @@ struct router *router_free(struct router *r)
 
 static struct str without_slash(struct str path)
 {
-    return path.n > 1 && path.p[path.n - 1] == '/' ? str_n(path.p, path.n - 1) : path;
+    bool one = path.n > 1 && path.p[path.n - 1] == '/' && path.p[path.n - 2] != '/';
+    return one ? str_n(path.p, path.n - 1) : path;
 }
 
 /* The segments of "/a/b" are "a" and "b"; of "/" one empty one. Returns their number, SEGMENTS + 1 for too many. */
