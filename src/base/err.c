@@ -17,7 +17,7 @@ struct err_info {
 static const struct err_info errs[ERR_CODES] = {[ERR_NONE] = {"NONE", 200, ""}, ERR_TABLE(X)};
 #undef X
 
-int err_set(struct err *e, enum err_code code, const char *fmt, ...)
+int(err_set)(struct err *e, enum err_code code, const char *fmt, ...)
 {
     if (!e)
         return -1;

@@ -52,6 +52,12 @@ struct err {
  * code's own text. Text that does not fit is cut at a UTF-8 boundary. */
 int err_set(struct err *e, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+#ifdef __clang_analyzer__
+/* The analyzer does not look into err.c; without this it follows paths on which a failed call returns something else.
+ */
+#define err_set(...) (err_set(__VA_ARGS__), -1)
+#endif
+
 /* The code's name ("INVALID_REQUEST"), HTTP status and text. */
 const char *err_name(enum err_code code);
 int err_status(enum err_code code);
