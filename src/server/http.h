@@ -38,7 +38,7 @@ struct http_request {
     struct str origin;              /* Origin header when it is allowed, else empty */
     bool secure;                    /* https, after TRUST_PROXY */
     const struct http_route *route;
-    void *ctx;  /* of the routes' owner: what router_add got */
+    void *ctx; /* of the routes' owner: what router_add got */
     struct http_conn *conn;
 };
 
@@ -64,7 +64,8 @@ void http_reply_error(struct http_request *rq, const struct err *e);
 void http_stream_begin(struct http_request *rq, int status, struct str content_type);
 int http_stream_write(struct http_request *rq, struct str bytes, struct err *e);
 int http_stream_blob(struct http_request *rq, struct blob *blob, struct err *e);
-/* Ends the body in order. A handler that returns without it cuts the connection, so that the client sees the failure. */
+/* Ends the body in order. A handler that returns without it cuts the connection, so that the client sees the failure.
+ */
 void http_stream_end(struct http_request *rq);
 /* Whether a reply (or its head) was already begun. */
 bool http_replied(const struct http_request *rq);
