@@ -134,7 +134,7 @@ int sse_next(struct sse_reader *r, struct str *in, struct sse_event *event, stru
         if (ended)
             r->cr = in->p[n] == '\r';
         *in = str_from(*in, n + ended);
-        if (!whole && buf_str_add(&r->line, line) < 0)
+        if (whole ? n > r->line.max : buf_str_add(&r->line, line) < 0)
             return too_large(e);
         if (!ended)
             break;
