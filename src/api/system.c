@@ -57,10 +57,14 @@ static void get_ready(struct http_request *rq)
 
 static int64_t resident_bytes(void)
 {
-    long long pages = 0;
+    char line[128] = "";
+    int64_t pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
     if (f) {
-        if (fscanf(f, "%*s %lld", &pages) != 1)
+        struct str rest = str_c(fgets(line, sizeof line, f)), piece = STR_NONE;
+        for (int i = 0; i < 2; i++) /* the second field: resident pages */
+            str_split(&rest, ' ', &piece);
+        if (str_i64(piece, &pages) < 0)
             pages = 0;
         fclose(f);
     }

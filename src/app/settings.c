@@ -48,13 +48,17 @@ void settings_make(struct settings *s, const struct config *cfg)
 
 void settings_free(struct settings *s)
 {
-    if (s->older) {
-        settings_free(s->older);
-        free(s->older);
-    }
+    struct settings *older = s->older;
     config_free(s->retired);
     free(s->origins);
     *s = (struct settings){0};
+    while (older) {
+        struct settings *next = older->older;
+        config_free(older->retired);
+        free(older->origins);
+        free(older);
+        older = next;
+    }
 }
 
 struct api_config settings_api(const struct settings *s, const struct running *r)

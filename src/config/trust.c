@@ -23,8 +23,7 @@ static unsigned parse_address(struct str text, unsigned char addr[16])
     char copy[INET6_ADDRSTRLEN];
     if (text.n == 0 || text.n >= sizeof(copy))
         return 0;
-    memcpy(copy, text.p, text.n);
-    copy[text.n] = 0;
+    str_copy(copy, sizeof(copy), text);
     if (inet_pton(AF_INET, copy, addr + 12) == 1) {
         memcpy(addr, mapped, sizeof(mapped));
         return 32;

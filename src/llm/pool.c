@@ -76,7 +76,7 @@ static struct llm_stream *pool_open(struct llm *llm, const struct llm_request *r
                                     struct str *refusal, struct err *e)
 {
     const struct pool *pool = (const struct pool *)llm;
-    struct llm *order[LLM_POOL_MAX];
+    struct llm *order[LLM_POOL_MAX] = {NULL};
     struct err scratch = {0};
     e = e ? e : &scratch;
     make_order(pool, order);

@@ -132,7 +132,7 @@ static void sent(struct conn *c, size_t n)
         n -= c->out->left;
         segment_drop(c);
     }
-    if (n) {
+    if (c->out && n) {
         c->out->data += n;
         c->out->left -= n;
     }

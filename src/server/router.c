@@ -163,10 +163,12 @@ const struct http_route *router_at(const struct router *r, size_t i)
     return r->all[i]->row;
 }
 
-static bool matches(const struct path *path, const struct str *segments, struct str params[HTTP_PARAMS])
+static bool matches(const struct path *path, const struct str *segments, size_t n, struct str params[HTTP_PARAMS])
 {
     struct str own[SEGMENTS];
-    size_t n = split(path->pattern, own), nparams = 0;
+    size_t nparams = 0;
+    if (split(path->pattern, own) != n)
+        return false;
     for (size_t i = 0; i < n; i++) {
         if (!is_param(own[i])) {
             if (!str_eq(own[i], segments[i]))
@@ -193,7 +195,7 @@ static const struct path *find_path(const struct router *r, struct str text, str
     if (n > SEGMENTS)
         return NULL;
     for (path = r->by_segments[n]; path; path = path->next)
-        if (matches(path, segments, params))
+        if (matches(path, segments, n, params))
             return path;
     return NULL;
 }
