@@ -61,7 +61,7 @@ int chunk_read(struct chunk *c, struct str json, struct err *e)
     if (json_scan(json, w, WANTS, &root, NULL) < 0 || root != JSON_OBJECT)
         return err_set(e, ERR_UPSTREAM, "The model's service sent a stream event that is no JSON object");
     if (is_error(&w[ERROR], &w[OBJECT]))
-        return refusal_error(json, 0, e);
+        return refusal_error(json, 0, c->key, e);
     /* Of several choices only the first is the reply; the others are for relays. */
     if (json_int(&w[INDEX].value, 0) == 0) {
         buf_clear(&c->scratch);
@@ -93,7 +93,7 @@ int chunk_read_whole(struct chunk *c, struct str json, struct err *e)
     if (json_scan(json, w, WANTS, &root, NULL) < 0 || root != JSON_OBJECT)
         return err_set(e, ERR_UPSTREAM, "The model's service sent a reply that is no JSON object");
     if (is_error(&w[ERROR], &w[OBJECT]))
-        return refusal_error(json, 0, e);
+        return refusal_error(json, 0, c->key, e);
     buf_clear(&c->scratch);
     struct llm_event *whole = add(c, LLM_WHOLE);
     whole->raw = json;

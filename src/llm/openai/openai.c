@@ -27,7 +27,6 @@ struct openai {
 struct openai_stream {
     struct llm_stream base;
     struct fetch *fetch;
-    const struct openai *openai;
     struct sse_reader sse;
     struct str in; /* bytes of the reply not yet read as events */
     struct chunk chunk;
@@ -70,11 +69,9 @@ static void refuse(const struct openai *o, struct fetch *f, struct arena *arena,
     /* What could be read of it is good enough. */
     fetch_read_all(f, &body, REFUSAL_MAX, &cut);
     int status = fetch_status(f);
-    refusal_error(buf_str(&body), status < 400 ? 502 : status, e);
-    if (e) {
-        refusal_mask(e, or_none(o->key));
+    refusal_error(buf_str(&body), status < 400 ? 502 : status, or_none(o->key), e);
+    if (e)
         e->retry_after_ms = (int)fetch_retry_after_ms(f);
-    }
     if (refusal)
         *refusal = refusal_line(arena, buf_str(&body), or_none(o->key), REFUSAL_MAX);
     if (cut.code == ERR_CANCELLED && e)
@@ -94,7 +91,6 @@ static struct openai_stream *stream_new(const struct openai *o, struct fetch *f,
 {
     struct openai_stream *s = mem_zalloc(sizeof *s);
     s->base.ops = o->base.ops;
-    s->openai = o;
     s->fetch = f;
     s->as_chunk = stream && reply_is_json(f);
     s->is_whole = !stream || s->as_chunk;
@@ -102,6 +98,7 @@ static struct openai_stream *stream_new(const struct openai *o, struct fetch *f,
     buf_init(&s->synthetic, SIZE_MAX);
     sse_reader_init(&s->sse, LIMIT_SSE_EVENT);
     chunk_init(&s->chunk);
+    s->chunk.key = or_none(o->key);
     return s;
 }
 
@@ -169,11 +166,8 @@ static int read_whole(struct openai_stream *s, struct err *e)
 {
     if (fetch_read_all(s->fetch, &s->whole, LIMIT_UPSTREAM_BODY, e) < 0)
         return -1;
-    if (chunk_read_whole(&s->chunk, buf_str(&s->whole), e) < 0) {
-        if (e)
-            refusal_mask(e, or_none(s->openai->key));
+    if (chunk_read_whole(&s->chunk, buf_str(&s->whole), e) < 0)
         return -1;
-    }
     if (s->as_chunk)
         as_one_chunk(s);
     return 0;
@@ -224,8 +218,6 @@ static int next_chunk(struct openai_stream *s, struct llm_event *event, struct e
         return 0;
     }
     if (chunk_read(&s->chunk, json, e) < 0) {
-        if (e)
-            refusal_mask(e, or_none(s->openai->key));
         event->raw = json;
         s->ended = true;
         return -1;

@@ -33,19 +33,36 @@ static size_t secret_length(struct str s, bool after_bearer)
     return after_bearer ? n : 0;
 }
 
-/* Appends text with secrets replaced by "***", line breaks dropped; stops at max bytes. */
+/* Line breaks go first: what they set apart may be a key. `gap` stands for each, "" for none. */
+static struct str without_breaks(struct str text, struct str gap, struct buf *out)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] != '\r' && text.p[i] != '\n')
+            buf_byte(out, text.p[i]);
+        else
+            buf_str_add(out, gap);
+    }
+    return buf_str(out);
+}
+
+/* How much of `rest` is the configured key: all of it, or what a cut at the end left of it. */
+static size_t key_length(struct str rest, struct str key)
+{
+    if (key.n < KEY_MIN || rest.n < KEY_MIN)
+        return 0;
+    size_t n = MIN(key.n, rest.n);
+    return memcmp(rest.p, key.p, n) == 0 ? n : 0;
+}
+
+/* Appends text with each secret replaced by "***"; may go past max bytes by little. */
 static void put_masked(struct buf *out, struct str text, struct str key, size_t max)
 {
     bool in_token = false;
-    size_t begin = 0;
-    for (size_t i = 0; i < text.n && out->len - begin < max;) {
+    for (size_t i = 0; i < text.n && out->len < max;) {
         struct str rest = str_from(text, i);
-        struct str before = {text.p, i};
-        size_t secret = 0;
-        if (key.n >= KEY_MIN && str_starts(rest, key))
-            secret = key.n;
-        else if (!in_token)
-            secret = secret_length(rest, str_ends(before, STR("Bearer ")));
+        size_t secret = key_length(rest, key);
+        if (!secret && !in_token)
+            secret = secret_length(rest, str_ends((struct str){text.p, i}, STR("Bearer ")));
         if (secret) {
             buf_lit(out, "***");
             i += secret;
@@ -53,31 +70,26 @@ static void put_masked(struct buf *out, struct str text, struct str key, size_t 
             continue;
         }
         in_token = token_char(text.p[i]);
-        if (text.p[i] != '\r' && text.p[i] != '\n')
-            buf_byte(out, text.p[i]);
-        i++;
+        buf_byte(out, text.p[i++]);
     }
+}
+
+/* The result is in out, at most max bytes, cut at a character. */
+static struct str masked(struct buf *out, struct str line, struct str key, size_t max)
+{
+    put_masked(out, line, key, max);
+    struct str text = {buf_str(out).p, MIN(out->len, max)};
+    text.n = utf8_whole(text.p, text.n);
+    return text;
 }
 
 struct str refusal_line(struct arena *a, struct str body, struct str key, size_t max)
 {
-    struct buf out = BUF_INIT(max + 16);
-    put_masked(&out, body, key, max);
-    struct str line = buf_str(&out);
-    if (out.len > max)
-        line.n = max;
-    line.n = utf8_whole(line.p, line.n);
-    line = arena_str(a, line);
+    struct buf plain = BUF_INIT(SIZE_MAX), out = BUF_INIT(SIZE_MAX);
+    struct str line = arena_str(a, masked(&out, without_breaks(body, STR(""), &plain), key, max));
+    buf_free(&plain);
     buf_free(&out);
     return line;
-}
-
-void refusal_mask(struct err *e, struct str key)
-{
-    struct buf out = BUF_INIT(sizeof e->text * 2);
-    put_masked(&out, str_c(e->text), key, sizeof e->text - 1);
-    str_copy(e->text, sizeof e->text, buf_str(&out));
-    buf_free(&out);
 }
 
 /* The service's own words, wherever it put them. */
@@ -92,12 +104,12 @@ static struct str find_message(struct str body, struct buf *scratch)
     return STR_NONE;
 }
 
-int refusal_error(struct str body, int status, struct err *e)
+int refusal_error(struct str body, int status, struct str key, struct err *e)
 {
-    struct buf scratch = BUF_INIT(KIB(64));
-    struct str message = find_message(body, &scratch);
+    struct buf scratch = BUF_INIT(KIB(64)), plain = BUF_INIT(SIZE_MAX), out = BUF_INIT(SIZE_MAX);
+    struct str message = without_breaks(find_message(body, &scratch), STR(" "), &plain);
     char text[TEXT_MAX + 1];
-    str_copy(text, sizeof text, message);
+    str_copy(text, sizeof text, masked(&out, message, key, TEXT_MAX));
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20)
             *c = ' ';
@@ -110,5 +122,7 @@ int refusal_error(struct str body, int status, struct err *e)
     if (e && status >= 400)
         e->status = status;
     buf_free(&scratch);
+    buf_free(&plain);
+    buf_free(&out);
     return -1;
 }

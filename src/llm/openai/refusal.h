@@ -7,14 +7,11 @@
 #include "base/str.h"
 
 /* Sets *e from a body: `error` as an object or a string, a bare object with `message`, FastAPI's `detail`, or anything
- * else (HTML). status is the reply's, 0 for an error in mid-stream: 502 is then used. Returns -1. */
-int refusal_error(struct str body, int status, struct err *e);
+ * else (HTML). status is the reply's, 0 for an error in mid-stream: 502 is then used. What looks like a key is masked:
+ * sk-..., tokens starred out by the service itself, what follows "Bearer ", and `key` (may be empty). Returns -1. */
+int refusal_error(struct str body, int status, struct str key, struct err *e);
 
-/* A copy in the arena on one line (runs of CR and LF gone), at most max bytes, without anything that looks like a key:
- * sk-…, tokens starred out by the service itself, what follows "Bearer ", and the configured key. */
+/* A copy in the arena on one line (CR and LF dropped), at most max bytes, masked likewise. */
 struct str refusal_line(struct arena *a, struct str body, struct str key, size_t max);
-
-/* Masks keys in place of e->text. */
-void refusal_mask(struct err *e, struct str key);
 
 #endif

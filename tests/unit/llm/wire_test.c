@@ -197,19 +197,19 @@ static void refusals_are_normalised(void **state)
 {
     struct err e = {0};
     (void)state;
-    assert_int_equal(refusal_error(STR("{\"error\":{\"message\":\"Bad model\"}}"), 404, &e), -1);
+    assert_int_equal(refusal_error(STR("{\"error\":{\"message\":\"Bad model\"}}"), 404, STR(""), &e), -1);
     assert_int_equal(e.status, 404);
     assert_string_equal(e.text, "Bad model");
-    refusal_error(STR("{\"detail\":\"Not Found\"}"), 404, &e);
+    refusal_error(STR("{\"detail\":\"Not Found\"}"), 404, STR(""), &e);
     assert_string_equal(e.text, "Not Found");
-    refusal_error(STR("<html><h1>502 Bad Gateway</h1></html>"), 502, &e);
+    refusal_error(STR("<html><h1>502 Bad Gateway</h1></html>"), 502, STR(""), &e);
     assert_string_equal(e.text, "The model's service answered with status 502");
-    refusal_error(STR(""), 500, &e);
+    refusal_error(STR(""), 500, STR(""), &e);
     assert_int_equal(e.status, 500);
     char text[2000] = "{\"error\":\"";
     memset(text + 10, 'a', 1900);
     strncat(text, "\"}", 3);
-    refusal_error(str_c(text), 400, &e);
+    refusal_error(str_c(text), 400, STR(""), &e);
     assert_int_equal(strlen(e.text), 240);
 }
 
@@ -230,9 +230,10 @@ static void keys_are_masked(void **state)
     masked_is("key 0a1b2c3d4e5f and x0a1b2c3d4e5fx", "key *** and x***x");
     masked_is("Authorization: Bearer eyJhbGciOi.x.y end", "Authorization: Bearer *** end");
     masked_is("task-force ask-me sk- risk-free", "task-force ask-me sk- risk-free");
+    masked_is("cut 0a1b2c3d", "cut ***");
+    masked_is("broken 0a1b\r\n2c3d4e5f", "broken ***");
     masked_is("{\r\n  \"a\": 1\n}\n", "{  \"a\": 1}");
-    err_set(&e, ERR_UPSTREAM, "Wrong key sk-1234567890abcdef");
-    refusal_mask(&e, STR(""));
+    refusal_error(STR("{\"error\":\"Wrong key sk-1234567890abcdef\"}"), 401, STR(""), &e);
     assert_string_equal(e.text, "Wrong key ***");
 }
 
