@@ -44,7 +44,7 @@ struct http_head {
     unsigned minor;    /* HTTP/1.minor: 0 or 1 */
     bool keep_alive;   /* by version and Connection */
     bool expect_continue;
-    bool upgrade; /* Connection names upgrade and an Upgrade header exists */
+    bool upgrade; /* Connection names upgrade and an Upgrade header says to what */
     enum http_body body;
     uint64_t length; /* for HTTP_BODY_LENGTH, then at least 1: "Content-Length: 0" is HTTP_BODY_NONE */
     struct str host; /* of the target in absolute form, else of the Host header; STR_NONE in HTTP/1.0 without one */

@@ -186,7 +186,7 @@ static void note_field(struct http_head *head, struct fields *f, const struct ht
             head->expect_continue = str_ieq(h->value, STR("100-continue"));
         break;
     case 7:
-        f->upgrade_there |= http_token_is(h->name, STR("upgrade"));
+        f->upgrade_there |= h->value.n && http_token_is(h->name, STR("upgrade"));
         break;
     case 10:
         if (http_token_is(h->name, STR("connection")))

@@ -189,7 +189,7 @@ static void connection_options(void **state)
     assert_true(head.upgrade);
     assert_true(parse(STR("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n"), &e) > 0);
     assert_false(head.upgrade);
-    assert_true(parse(STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\n\r\n"), &e) > 0);
+    assert_true(parse(STR("GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade:\r\n\r\n"), &e) > 0);
     assert_false(head.upgrade);
 }
 

@@ -109,6 +109,7 @@ static void ceilings(void **state)
         assert_int_equal(read_all(STR("data: 0123456789abcdef\n\n"), step, 15, &out), -1);
         assert_int_equal(read_all(STR("data: 0123456\ndata: 789abcdef\n\n"), step, 16, &out), -1);
         assert_int_equal(read_all(STR("event: 0123456789abcdefg\n\n"), step, 16, &out), -1);
+        assert_int_equal(read_all(STR("ignored: 0123456789abcdef\n\n"), step, 16, &out), -1);
         assert_int_equal(read_all(STR("no end in sight no end in sight"), step, 16, &out), -1);
     }
     buf_free(&out);
