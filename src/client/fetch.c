@@ -275,19 +275,23 @@ static void attempt_end(struct fetch *f)
     enter(f, FETCH_IDLE);
 }
 
+/* It will not verify the next time either. */
+static bool distrusted(const struct fetch *f)
+{
+    return f->result == CURLE_PEER_FAILED_VERIFICATION || f->result == CURLE_SSL_CACERT_BADFILE;
+}
+
 /* Why there is no reply. */
 static int no_reply(struct fetch *f, struct err *e)
 {
     const char *name = upstream_name(f->local->upstream);
     curl_off_t connected = 0;
     curl_easy_getinfo(f->transfer.easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
-    f->retry_safe = connected == 0 && !f->late;
+    f->retry_safe = connected == 0 && !f->late && !distrusted(f);
     if (f->late)
         return err_set(e, ERR_TIMEOUT, "%s did not answer in time", name);
-    if (f->result == CURLE_PEER_FAILED_VERIFICATION || f->result == CURLE_SSL_CACERT_BADFILE) {
-        f->retry_safe = false; /* it will not verify next time either */
+    if (distrusted(f))
         return err_set(e, ERR_UPSTREAM_UNREACHABLE, "The certificate of %s cannot be verified", name);
-    }
     return err_set(e, ERR_UPSTREAM_UNREACHABLE, "%s cannot be reached: %s", name, curl_easy_strerror(f->result));
 }
 
@@ -345,7 +349,7 @@ static int64_t next_delay(struct fetch *f, int result, bool idempotent, unsigned
     if (attempt_number >= f->local->upstream->config.retries)
         return -1;
     if (result < 0) {
-        bool lost = e->code == ERR_UPSTREAM_UNREACHABLE && f->result != CURLE_PEER_FAILED_VERIFICATION;
+        bool lost = e->code == ERR_UPSTREAM_UNREACHABLE && !distrusted(f);
         if (!f->retry_safe && !(idempotent && lost))
             return -1;
     } else {

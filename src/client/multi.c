@@ -4,6 +4,7 @@
 #include "client/upstream_impl.h"
 #include "loop/timer.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #define IDLE_CONNECTIONS 256L
@@ -185,6 +186,8 @@ void client_setup(void)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT))
         die("cannot initialise libcurl");
+    /* OpenSSL writes with write(2): a peer that is gone must be an error, not a signal. */
+    signal(SIGPIPE, SIG_IGN);
 }
 
 void client_thread_end(void)
