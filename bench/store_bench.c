@@ -23,10 +23,10 @@ struct run {
     struct store *st;
     void (*one)(struct run *run, struct arena *a, unsigned task, unsigned n);
     const char *conversation; /* NULL: one per task */
-    unsigned each;            /* calls per task */
+    unsigned tasks, each;     /* tasks, and calls of each */
     unsigned running;
     struct task *starter;
-    uint32_t *latency_us; /* TASKS * each */
+    uint32_t *latency_us; /* tasks * each */
     uint64_t ns;
 };
 
@@ -54,9 +54,9 @@ static void starter_main(void *arg)
     struct run *run = arg;
     struct worker workers[TASKS];
     run->starter = task_self();
-    run->running = TASKS;
+    run->running = run->tasks;
     uint64_t start = clock_mono_ns();
-    for (unsigned i = 0; i < TASKS; i++) {
+    for (unsigned i = 0; i < run->tasks; i++) {
         workers[i] = (struct worker){run, i};
         task_spawn("worker", worker_main, &workers[i]);
     }
@@ -80,20 +80,20 @@ static int by_value(const void *a, const void *b)
 static void execute(struct run *run)
 {
     struct loop *loop = loop_new(0);
-    run->latency_us = mem_array((size_t)TASKS * run->each, sizeof *run->latency_us);
+    run->latency_us = mem_array((size_t)run->tasks * run->each, sizeof *run->latency_us);
     loop_post(loop, start, run);
     loop_run(loop);
     loop_free(loop);
-    qsort(run->latency_us, (size_t)TASKS * run->each, sizeof *run->latency_us, by_value);
+    qsort(run->latency_us, (size_t)run->tasks * run->each, sizeof *run->latency_us, by_value);
 }
 
 static void report(struct run *run, const char *what)
 {
-    unsigned calls = TASKS * run->each;
+    unsigned calls = run->tasks * run->each;
     execute(run);
     printf(
-        "{\"bench\":\"store\",\"what\":\"%s\",\"tasks\":%d,\"calls\":%u,\"per_s\":%.0f,\"p50_us\":%u,\"p99_us\":%u}\n",
-        what, TASKS, calls, calls / ((double)run->ns / 1e9), run->latency_us[calls / 2],
+        "{\"bench\":\"store\",\"what\":\"%s\",\"tasks\":%u,\"calls\":%u,\"per_s\":%.0f,\"p50_us\":%u,\"p99_us\":%u}\n",
+        what, run->tasks, calls, calls / ((double)run->ns / 1e9), run->latency_us[calls / 2],
         run->latency_us[calls - calls / 100 - 1]);
     fflush(stdout);
     free(run->latency_us);
@@ -155,8 +155,8 @@ static void cost_by_length(struct store *st)
             char name[32];
             snprintf(name, sizeof name, "length-%u-%u", lengths[i], round);
             struct message m = {.role = STR("user"), .content = {text, TEXT}};
-            struct run fill = {.st = st, .one = add_many, .conversation = name};
-            struct run measured = {.st = st, .one = add, .conversation = name, .each = 16};
+            struct run fill = {.st = st, .one = add_many, .conversation = name, .tasks = TASKS};
+            struct run measured = {.st = st, .one = add, .conversation = name, .tasks = TASKS, .each = 16};
             for (unsigned n = 0; n < lengths[i] % (TASKS * STORE_APPEND) && n < 1000; n++) {
                 struct arena *a = arena_new("bench");
                 struct store_append one = {.mode = APPEND_OR_CREATE, .messages = &m, .n = 1};
@@ -258,11 +258,13 @@ int main(int argc, char **argv)
     plain_loop(dir);
     if (store_open(&store_sqlite, &(struct store_config){.data_dir = dir}, &st, &e) < 0)
         die("%s", e.text);
-    struct run many = {.st = st, .one = add, .each = ADDS / TASKS};
+    struct run many = {.st = st, .one = add, .tasks = TASKS, .each = ADDS / TASKS};
     report(&many, "add, a conversation per task");
-    struct run one = {.st = st, .one = add, .each = ADDS / TASKS, .conversation = "one"};
+    struct run one = {.st = st, .one = add, .tasks = TASKS, .each = ADDS / TASKS, .conversation = "one"};
     report(&one, "add, one conversation");
-    struct run read = {.st = st, .one = last20, .each = 500};
+    struct run alone = {.st = st, .one = add, .tasks = 1, .each = 4000, .conversation = "one"};
+    report(&alone, "add, one task alone");
+    struct run read = {.st = st, .one = last20, .tasks = TASKS, .each = 500};
     report(&read, "last 20 messages");
     cost_by_length(st);
     store_close(st);

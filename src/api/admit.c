@@ -32,6 +32,13 @@ bool admit_has_token(const struct http_request *rq)
     return match;
 }
 
+bool admit_space(const struct api *api, bool has_token, struct str space)
+{
+    char name[32];
+    str_copy(name, sizeof name, space);
+    return has_token || is_open(api, name);
+}
+
 int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e)
 {
     if (is_open(api_of(rq), dialect) || admit_has_token(rq))

@@ -173,8 +173,7 @@ static void on_text_message(struct socket_message *m)
 
 static void on_resume(struct socket_message *m)
 {
-    socket_resume(m, "aimcs", want_text(m->arena, &m->wants[WANT_ID].value),
-                  want_text(m->arena, &m->wants[WANT_LAST_ID].value));
+    socket_resume(m, want_text(m->arena, &m->wants[WANT_ID].value), want_text(m->arena, &m->wants[WANT_LAST_ID].value));
 }
 
 static void on_unknown(struct socket_message *m)
@@ -217,10 +216,9 @@ static const struct socket_dialect dialect = {
 
 static void on_open(struct websocket *ws, struct http_request *rq)
 {
-    (void)rq;
     char id[24];
     struct buf out;
-    socket_open(ws, &dialect);
+    socket_open(ws, rq, &dialect);
     snprintf(id, sizeof id, "%lld", (long long)clock_wall_ms());
     struct jw w = frame(&out, "connection");
     jw_kstr(&w, "message", STR("WebSocket connected successfully"));

@@ -34,6 +34,8 @@ struct api *api_of(const struct http_request *rq);
 
 /* Whether the client shows the API token, or the dialect is open. 0 or -1 UNAUTHORIZED. */
 int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e);
+/* Whether a client that showed the token, or not, may come to a space (spaces have their dialect's name). */
+bool admit_space(const struct api *api, bool has_token, struct str space);
 /* Whether the request carries the API token (Authorization, or ?token=). */
 bool admit_has_token(const struct http_request *rq);
 

@@ -4,7 +4,7 @@
 
 #include "base/limits.h"
 
-enum profile { PROFILE_NONE, PROFILE_AIMCS, PROFILE_CONVERSATIONS, PROFILE_OPENAI };
+enum profile { PROFILE_NONE, PROFILE_AIMCS, PROFILE_CONVERSATIONS, PROFILE_OPENAI, PROFILE_UNKNOWN };
 
 static enum profile profile_named(struct str name)
 {
@@ -12,7 +12,7 @@ static enum profile profile_named(struct str name)
         return PROFILE_AIMCS;
     if (str_ieq(name, STR("conversations")) || str_ieq(name, STR("chat")))
         return PROFILE_CONVERSATIONS;
-    return str_ieq(name, STR("openai")) ? PROFILE_OPENAI : PROFILE_NONE;
+    return str_ieq(name, STR("openai")) ? PROFILE_OPENAI : name.n ? PROFILE_UNKNOWN : PROFILE_NONE;
 }
 
 static bool has(const struct chat_post *post, enum chat_want want)
@@ -89,7 +89,14 @@ static void chat_as(struct http_request *rq, enum profile asked)
 
 static void post_chat(struct http_request *rq)
 {
-    chat_as(rq, profile_named(http_request_header(rq, STR("x-chat-profile"))));
+    struct err e;
+    enum profile asked = profile_named(http_request_header(rq, STR("x-chat-profile")));
+    if (asked != PROFILE_UNKNOWN) {
+        chat_as(rq, asked);
+        return;
+    }
+    err_set(&e, ERR_INVALID_REQUEST, "X-Chat-Profile must be aimcs, conversations or openai");
+    http_reply_error(rq, &e);
 }
 
 static void post_chat_aimcs(struct http_request *rq)

@@ -37,7 +37,25 @@ static struct blob *event_as_sse(const struct room_event *event)
     return blob;
 }
 
-static const struct chat_scope scope = {.space = "chat"};
+/* The log of any anonymous conversation whose dialect the client may come to. */
+static const struct chat_scope scope = {0};
+
+/* 0, or -1 after answering. */
+static int find(struct http_request *rq)
+{
+    struct conversation found;
+    struct err e;
+    if (private_refused(rq, rq->params[0]))
+        return -1;
+    struct api *api = api_of(rq);
+    if (conversation_get(api->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) == 0) {
+        if (admit_space(api, admit_has_token(rq), found.space))
+            return 0;
+        err_set(&e, ERR_CONVERSATION_NOT_FOUND, NULL);
+    }
+    http_reply_error(rq, &e);
+    return -1;
+}
 
 static int send_reset(struct follower_task *l, const struct room_join *join, struct err *e)
 {
@@ -102,14 +120,9 @@ static int follow_log(struct follower_task *l, struct err *e)
 
 static void get_events(struct http_request *rq)
 {
-    struct conversation found;
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (find(rq) < 0)
         return;
-    if (conversation_get(api_of(rq)->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) < 0) {
-        http_reply_error(rq, &e);
-        return;
-    }
     sse_begin(rq);
     struct follower_task l = {.follower.notify = on_news, .task = task_self(), .rq = rq, .id = rq->params[0]};
     follow_log(&l, &e);
@@ -119,14 +132,9 @@ static void get_events(struct http_request *rq)
 
 static void post_cancel(struct http_request *rq)
 {
-    struct conversation found;
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (find(rq) < 0)
         return;
-    if (conversation_get(api_of(rq)->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) < 0) {
-        http_reply_error(rq, &e);
-        return;
-    }
     int cancelled = turn_cancel(api_of(rq)->chat, rq->params[0], &e);
     struct jw w = reply_writer(rq, KIB(4));
     jw_obj(&w);

@@ -46,12 +46,17 @@ void openai_error_body(struct buf *out, const struct err *e)
     put_openai_error(&w, e, NULL);
 }
 
+static void put_retry_after(struct http_request *rq, const struct err *e)
+{
+    if (e->retry_after_ms)
+        http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms + 999) / 1000));
+}
+
 static void reply_openai_error(struct http_request *rq, const struct err *e, const char *param)
 {
     struct jw w = reply_writer(rq, KIB(8));
     put_openai_error(&w, e, param);
-    if (e->retry_after_ms)
-        http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms + 999) / 1000));
+    put_retry_after(rq, e);
     http_reply_jw(rq, e->status, &w);
 }
 
@@ -59,10 +64,12 @@ static void reply_openai_error(struct http_request *rq, const struct err *e, con
 static void refuse(struct http_request *rq, struct str refusal, const struct err *e)
 {
     struct json_want error = {.path = "error"};
-    if (refusal.n && json_scan(refusal, &error, 1, NULL, NULL) == 0 && error.value.type == JSON_OBJECT)
+    if (refusal.n && json_scan(refusal, &error, 1, NULL, NULL) == 0 && error.value.type == JSON_OBJECT) {
+        put_retry_after(rq, e);
         http_reply_json(rq, e->status, refusal);
-    else
+    } else {
         reply_openai_error(rq, e, NULL);
+    }
 }
 
 static void send_data(struct http_request *rq, struct str data)

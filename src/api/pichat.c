@@ -348,7 +348,7 @@ static void cancel_message(struct socket_message *m)
 
 static void resume(struct socket_message *m)
 {
-    socket_resume(m, scope.space, chat_id_of(m), text_of(m, WANT_LAST_ID, -1, -1));
+    socket_resume(m, chat_id_of(m), text_of(m, WANT_LAST_ID, -1, -1));
 }
 
 static void unknown(struct socket_message *m)
@@ -391,8 +391,7 @@ static const struct socket_dialect dialect = {
 
 static void on_open(struct websocket *ws, struct http_request *rq)
 {
-    (void)rq;
-    socket_open(ws, &dialect);
+    socket_open(ws, rq, &dialect);
 }
 
 static const struct websocket_ops pichat_socket = {

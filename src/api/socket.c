@@ -11,9 +11,10 @@ struct api *socket_api(struct websocket *ws)
     return websocket_ctx(ws);
 }
 
-void socket_open(struct websocket *ws, const struct socket_dialect *dialect)
+void socket_open(struct websocket *ws, const struct http_request *rq, const struct socket_dialect *dialect)
 {
     struct socket_state *state = websocket_user(ws);
+    state->has_token = admit_has_token(rq);
     state->dialect = dialect;
     list_init(&state->followers);
 }

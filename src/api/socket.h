@@ -43,10 +43,11 @@ struct socket_dialect {
 struct socket_state {
     const struct socket_dialect *dialect;
     struct list followers; /* struct socket_follower */
+    bool has_token;        /* the upgrade showed the API token */
     char *conversation;    /* dialect 000: what the socket's messages belong to; NULL until the first */
 };
 
-void socket_open(struct websocket *ws, const struct socket_dialect *dialect);
+void socket_open(struct websocket *ws, const struct http_request *rq, const struct socket_dialect *dialect);
 void socket_message(struct websocket *ws, enum ws_opcode opcode, struct str data);
 void socket_drained(struct websocket *ws);
 void socket_closed(struct websocket *ws, uint16_t code, struct str reason);
@@ -55,8 +56,9 @@ struct api *socket_api(struct websocket *ws);
 /* Sends what the writer has as one text message and frees its buffer. */
 void socket_send_jw(struct websocket *ws, struct jw *w);
 
-/* {"type":"resume",…}: replays what was missed, then pushes every event of the conversation. Serial. */
-void socket_resume(struct socket_message *m, const char *space, struct str conversation_id, struct str last_id);
+/* {"type":"resume",…}: replays what was missed, then pushes every event of the conversation, of whichever dialect the
+ * client may come to. Serial. */
+void socket_resume(struct socket_message *m, struct str conversation_id, struct str last_id);
 
 /* One socket's interest in one room. `push` sends what is new until the queue is full; it is called again when the
  * queue is short. Returning false ends the follower. */

@@ -101,29 +101,38 @@ static void stop_following(struct websocket *ws, struct str id)
     }
 }
 
-static int answer(struct socket_message *m, const struct chat_scope *scope, struct socket_follower *f,
-                  const struct room_join *join, struct err *e)
+static const struct chat_scope anonymous = {0};
+
+static int find(struct socket_message *m, struct str id, struct err *e)
+{
+    const struct socket_state *state = websocket_user(m->ws);
+    struct api *api = socket_api(m->ws);
+    struct conversation found;
+    if (conversation_get(api->chat, &anonymous, id, 0, m->arena, &found, e) < 0)
+        return -1;
+    return admit_space(api, state->has_token, found.space) ? 0 : err_set(e, ERR_CONVERSATION_NOT_FOUND, NULL);
+}
+
+static int answer(struct socket_message *m, struct socket_follower *f, const struct room_join *join, struct err *e)
 {
     struct snapshot s;
     if (join->replayed) {
         send_resumed(m->ws, f->scoped_id, join);
         return 0;
     }
-    if (snapshot_load(socket_api(m->ws)->chat, scope, f->scoped_id, join, m->arena, &s, e) < 0)
+    if (snapshot_load(socket_api(m->ws)->chat, &anonymous, f->scoped_id, join, m->arena, &s, e) < 0)
         return -1;
     f->extra = known_of(&s);
     send_reset(m->ws, f->scoped_id, &s);
     return 0;
 }
 
-void socket_resume(struct socket_message *m, const char *space, struct str conversation_id, struct str last_id)
+void socket_resume(struct socket_message *m, struct str conversation_id, struct str last_id)
 {
-    struct chat_scope scope = {.space = space};
-    struct conversation found;
     struct room_cursor cursor;
     struct room_join join;
     struct err e;
-    if (conversation_get(socket_api(m->ws)->chat, &scope, conversation_id, 0, m->arena, &found, &e) < 0) {
+    if (find(m, conversation_id, &e) < 0) {
         send_error(m->ws, &e);
         return;
     }
@@ -132,7 +141,7 @@ void socket_resume(struct socket_message *m, const char *space, struct str conve
     struct socket_follower *f = socket_follow(m->ws, conversation_id, has_cursor ? &cursor : NULL, m->arena, &join, &e);
     if (!f)
         return;
-    if (answer(m, &scope, f, &join, &e) == 0) {
+    if (answer(m, f, &join, &e) == 0) {
         socket_follow_start(f, push_events);
     } else {
         send_error(m->ws, &e);

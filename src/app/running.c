@@ -79,7 +79,10 @@ static void on_hup(uv_signal_t *signal, int number)
     struct buf problems = BUF_INIT(KIB(64));
     struct config *fresh = config_reload(r->cfg, r->source, &problems, &e);
     if (!fresh) {
-        log_error("config", "reload_refused", F_ERR(&e));
+        struct str rest = buf_str(&problems), line;
+        while (str_split(&rest, '\n', &line))
+            if (line.n)
+                log_error("config", "reload_refused", F_STR("error", line));
         buf_free(&problems);
         return;
     }

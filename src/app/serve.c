@@ -44,7 +44,7 @@ static int open_parts(struct running *r, struct err *e)
         return -1;
     if (r->cfg->tls_cert && !(r->tls = tls_new(r->cfg->tls_cert, r->cfg->tls_key, e)))
         return -1;
-    r->responder = drivers_responder();
+    r->responder = r->cfg->llm_provider == PROVIDER_NONE ? NULL : drivers_responder();
     r->chat = chat_new(&(struct chat_config){
         .store = r->store,
         .llm = r->llm,

@@ -3,14 +3,33 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/chat_impl.h"
+#include "chat/conversation.h"
 #include "chat/turn_impl.h"
 
 #include <stdlib.h>
 
+static void make_metrics(struct chat_metrics *m)
+{
+    static const double first_token[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1,
+                                         0.25,  0.5,   0.75, 1,    2.5,  5,    7.5,  10};
+    static const enum message_status outcomes[] = {MESSAGE_COMPLETE, MESSAGE_INTERRUPTED, MESSAGE_FAILED};
+    m->turns_running = metric_gauge("parley_turns_running", "Turns running or waiting.", NULL);
+    m->rooms = metric_gauge("parley_rooms", "Rooms kept in memory, copies included.", NULL);
+    m->first_token =
+        metric_histogram("gen_ai_server_time_to_first_token_seconds", "From the start of a turn to its first text.",
+                         NULL, first_token, COUNT(first_token), 1e-9);
+    for (size_t i = 0; i < COUNT(outcomes); i++) {
+        struct buf label = BUF_INIT(64);
+        metric_label(&label, "outcome", str_c(message_status_name(outcomes[i])));
+        m->turns[outcomes[i]] = metric_counter("parley_turns_total", "Turns that ended.", buf_cstr(&label));
+        buf_free(&label);
+    }
+    m->tokens_in = metric_counter("parley_tokens_total", "Tokens of answered requests.", "direction=\"input\"");
+    m->tokens_out = metric_counter("parley_tokens_total", "Tokens of answered requests.", "direction=\"output\"");
+}
+
 struct chat *chat_new(const struct chat_config *config)
 {
-    static const double first_token[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5,
-                                         7.5,   10};
     struct chat *chat = mem_zalloc(sizeof *chat);
     chat->config = *config;
     chat->loops = mem_array(config->nloops, sizeof *chat->loops);
@@ -19,11 +38,7 @@ struct chat *chat_new(const struct chat_config *config)
         chat->loops[i].loop = config->loops[i];
         list_init(&chat->loops[i].turns);
     }
-    chat->metrics.turns_running = metric_gauge("parley_turns_running", "Turns running or waiting.", NULL);
-    chat->metrics.rooms = metric_gauge("parley_rooms", "Rooms kept in memory, copies included.", NULL);
-    chat->metrics.first_token =
-        metric_histogram("gen_ai_server_time_to_first_token_seconds", "From the start of a turn to its first text.",
-                         NULL, first_token, COUNT(first_token), 1e-9);
+    make_metrics(&chat->metrics);
     return chat;
 }
 
@@ -91,12 +106,24 @@ void chat_abort(struct chat *chat)
 void chat_loop_end(struct chat *chat)
 {
     struct chat_loop *here = chat_here(chat);
-    struct map *views = &here->views;
-    while (views->count) {
-        struct room_view *view = NULL;
-        map_each(slot, views)
-            view = slot->value;
-        room_view_free(view);
-    }
-    map_free(views);
+    struct map views = here->views;
+    here->views = (struct map){0};
+    here->ended = true;
+    map_each(slot, &views)
+        room_view_free(slot->value);
+    map_free(&views);
+}
+
+void chat_count_usage(struct chat *chat, const struct usage *usage)
+{
+    struct usage counted = *usage;
+    struct err e;
+    counted.prompt_tokens = MAX(usage->prompt_tokens, 0);
+    counted.completion_tokens = MAX(usage->completion_tokens, 0);
+    metric_add(chat->metrics.tokens_in, counted.prompt_tokens);
+    metric_add(chat->metrics.tokens_out, counted.completion_tokens);
+    task_shield();
+    if (store_usage_add(chat->config.store, &counted, &e) < 0)
+        log_warn("chat", "usage_not_saved", F_STR("conversation", usage->conversation_id), F_ERR(&e));
+    task_unshield();
 }

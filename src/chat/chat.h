@@ -14,7 +14,7 @@ struct chat;
 struct chat_config {
     struct store *store;
     struct llm *llm;       /* NULL: no model is configured */
-    struct llm *responder; /* the embedded one, always there */
+    struct llm *responder; /* the embedded one, which answers where no model is configured; NULL: nobody does */
     struct loop *const *loops;
     size_t nloops;
     unsigned history_tokens; /* budget of the history sent to the model */
@@ -41,7 +41,8 @@ struct loop *chat_home(struct chat *chat, struct str conversation_id);
 void chat_drain(struct chat *chat);
 size_t chat_busy(struct chat *chat);
 void chat_abort(struct chat *chat);
-/* On each loop's thread, after its last task ended and before the loop is freed: forgets its rooms. */
+/* On each loop's thread, once no loop has a task any more and before the first loop is freed: forgets its rooms. Those
+ * who still follow, do not any longer (room_leave is harmless). */
 void chat_loop_end(struct chat *chat);
 
 #endif

@@ -15,10 +15,13 @@ struct chat_loop {
     struct map views; /* conversation id -> struct room_view */
     size_t busy;      /* turns running or waiting */
     struct list turns;
+    bool ended; /* chat_loop_end was called */
 };
 
 struct chat_metrics {
     struct metric *turns_running, *first_token, *rooms;
+    struct metric *turns[MESSAGE_FAILED + 1]; /* by outcome */
+    struct metric *tokens_in, *tokens_out;
 };
 
 struct chat {
@@ -27,6 +30,9 @@ struct chat {
     struct chat_metrics metrics;
     struct chat_loop *loops; /* config.nloops of them */
 };
+
+/* Records what a model's answer cost, also from a cancelled task. Parts of usage->… that are negative count as 0. */
+void chat_count_usage(struct chat *chat, const struct usage *usage);
 
 struct chat_loop *chat_here(struct chat *chat);
 struct chat_loop *chat_home_loop(struct chat *chat, struct str conversation_id);
@@ -45,6 +51,8 @@ struct room_view {
         struct buf text;
     } running;
     struct list followers;
+    size_t nfollowers;
+    bool used; /* somebody followed: its epoch is known outside */
     struct loop_end notify;
     struct timer idle;
     unsigned pins; /* reasons to stay besides followers: calls under way, turns */
@@ -55,7 +63,10 @@ struct room_view {
 
 struct room_home {
     struct list turns; /* struct turn, the running one first */
-    size_t nturns;
+    size_t nturns;     /* those and the ones being stored */
+    struct waitlist no_turns;
+    bool locked;
+    struct list lock_line; /* tasks that wait for the lock, in order */
     size_t nsubscribers;
     bool subscribed[]; /* by loop index: has a copy */
 };
@@ -63,6 +74,10 @@ struct room_home {
 /* Home loop only: the view, made when absent, pinned; room_unpin lets it go. */
 struct room_view *room_pin(struct chat *chat, struct str conversation_id);
 void room_unpin(struct room_view *view);
+/* Whoever begins turns or deletes the conversation holds the room's lock meanwhile: so turns queue in the order in
+ * which the store has their messages, and none begins in a conversation that is going away. First come, first served. */
+int room_lock(struct room_view *view, struct err *e);
+void room_unlock(struct room_view *view);
 /* Home loop only: numbers the event, puts it into the log and sends it to the copies. Takes over the reference. */
 void room_append(struct room_view *view, struct room_event *event);
 struct room_cursor room_now(const struct room_view *view);
@@ -76,7 +91,8 @@ struct room_view *room_view_new(struct chat_loop *at, struct str id);
 void room_view_free(struct room_view *view);
 void room_view_push(struct room_view *view, struct room_event *event);
 struct room_view *room_view_find(struct chat_loop *at, struct str id);
-/* Starts or stops the timer that ends an idle view. */
+/* Starts or stops the timer that ends an idle view. A view that never meant anything to anybody ends at once: it must
+ * not be touched afterwards. */
 void room_view_settle(struct room_view *view);
 
 #endif

@@ -27,7 +27,7 @@ const char *message_status_name(enum message_status status)
 
 static bool in_scope(const struct conversation *c, const struct chat_scope *scope)
 {
-    return str_eqc(c->space, scope->space) && str_eq(c->owner, scope->owner);
+    return (!scope->space || str_eqc(c->space, scope->space)) && str_eq(c->owner, scope->owner);
 }
 
 int conversation_create(struct chat *chat, const struct chat_scope *scope, const struct conversation *conversation,
@@ -49,7 +49,7 @@ int conversation_create(struct chat *chat, const struct chat_scope *scope, const
 static int load_messages(struct chat *chat, struct conversation *c, int64_t wanted, struct arena *arena,
                          struct err *e)
 {
-    size_t cap = (size_t)MIN(wanted, MAX(c->message_count, 0)), n = 0;
+    size_t cap = (size_t)MAX(MIN(wanted, c->message_count), 0), n = 0;
     struct message *messages = arena_alloc(arena, (cap ? cap : 1) * sizeof *messages);
     int64_t before = c->message_count + 1;
     bool more = cap > 0;
@@ -149,16 +149,20 @@ static int delete_at_home(void *arg)
     struct deletion *deletion = arg;
     struct chat *chat = deletion->chat;
     struct room_view *view = room_pin(chat, deletion->id);
-    turns_stop(view, "deleted");
+    int result = room_lock(view, deletion->e);
+    if (result < 0)
+        goto out;
     task_shield();
-    int result = turns_wait(view, deletion->e);
-    if (result == 0)
-        result = store_conversation_delete(chat->config.store, deletion->id, deletion->e);
+    turns_stop(view, "deleted");
+    turns_wait(view);
+    result = store_conversation_delete(chat->config.store, deletion->id, deletion->e);
     task_unshield();
+    room_unlock(view);
     if (result == 0)
         room_append(view, room_event_new(&(struct room_event){.type = ROOM_DELETED,
                                                               .conversation_id = deletion->id,
                                                               .at_us = clock_wall_us()}));
+out:
     room_unpin(view);
     return result;
 }

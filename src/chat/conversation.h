@@ -7,7 +7,7 @@
 
 /* Who asks: an anonymous client of a dialect, or a user. Conversations of other spaces or owners are not found. */
 struct chat_scope {
-    const char *space;
+    const char *space; /* NULL: any; for reading only */
     struct str owner; /* empty: anonymous */
 };
 

@@ -2,7 +2,7 @@
 
 #include "llm/tokens.h"
 
-#define HISTORY_PAGE     64
+#define HISTORY_PAGE 32
 
 static bool is_said(const struct message *m)
 {
@@ -12,6 +12,14 @@ static bool is_said(const struct message *m)
 static size_t cost_of(struct str text)
 {
     return tokens_estimate(text) + TOKENS_PER_MESSAGE;
+}
+
+size_t history_cost(const struct llm_message *messages, size_t n)
+{
+    size_t cost = 0;
+    for (size_t i = 0; i < n; i++)
+        cost += cost_of(messages[i].content);
+    return cost;
 }
 
 struct collected {
@@ -30,16 +38,16 @@ static void collect(struct turn *turn, struct collected *c, const struct message
         c->messages = more;
         c->cap = cap;
     }
-    c->messages[c->n++] = (struct llm_message){str_eqc(m->role, "user") ? LLM_USER : LLM_ASSISTANT, m->content};
+    c->messages[c->n++] = (struct llm_message){str_eqc(m->role, "user") ? LLM_USER : LLM_ASSISTANT,
+                                               arena_str(turn->arena, m->content)};
 }
 
-/* Walks backwards page by page: what is read is bounded by the budget, not by the conversation's length. 1 to go on. */
-static int collect_page(struct turn *turn, struct collected *c, int64_t *before, struct err *e)
+static int take_page(struct turn *turn, struct collected *c, int64_t *before, struct arena *arena, struct err *e)
 {
-    struct message_query query = {.conversation_id = turn->conversation_id, .before = *before, .newest = true,
-                                  .limit = HISTORY_PAGE};
+    struct message_query query = {
+        .conversation_id = turn->conversation_id, .before = *before, .newest = true, .limit = HISTORY_PAGE};
     struct message_page page;
-    if (store_message_list(turn->chat->config.store, turn->arena, &query, &page, e) < 0)
+    if (store_message_list(turn->chat->config.store, arena, &query, &page, e) < 0)
         return -1;
     for (size_t i = page.n; i-- > 0;) {
         const struct message *m = &page.items[i];
@@ -56,10 +64,20 @@ static int collect_page(struct turn *turn, struct collected *c, int64_t *before,
     return page.more && page.n ? 1 : 0;
 }
 
+/* Walks backwards page by page: what is read is bounded by the budget, not by the conversation's length. What does not
+ * fit leaves memory at once. 1 to go on. */
+static int collect_page(struct turn *turn, struct collected *c, int64_t *before, struct err *e)
+{
+    struct arena *arena = arena_new("history_page");
+    int more = take_page(turn, c, before, arena, e);
+    arena_free(arena);
+    return more;
+}
+
 int history_load(struct turn *turn, struct llm_message **messages, size_t *n, struct err *e)
 {
     struct str persona = str_c(turn->surface->persona);
-    size_t own = cost_of(turn->user_text) + cost_of(persona);
+    size_t own = cost_of(turn->user_text) + (persona.n ? cost_of(persona) : 0);
     struct collected c = {.budget = turn->chat->config.history_tokens};
     c.budget -= MIN(own, c.budget);
     int64_t before = turn->user_seq;

@@ -67,5 +67,6 @@ struct relay *relay_close(struct relay *relay)
 
 int relay_models(struct chat *chat, struct buf *out, struct err *e)
 {
-    return llm_models(chat->config.llm ? chat->config.llm : chat->config.responder, out, e);
+    struct llm *llm = chat->config.llm ? chat->config.llm : chat->config.responder;
+    return llm ? llm_models(llm, out, e) : err_set(e, ERR_NOT_CONFIGURED, "No model is configured");
 }

@@ -62,7 +62,7 @@ static void end_view(struct room_view *view)
 
 static bool is_idle(const struct room_view *view)
 {
-    return list_empty(&view->followers) && !view->pins && !view->syncing && !view->notify.queued &&
+    return !view->nfollowers && !view->pins && !view->syncing && !view->notify.queued &&
            (!view->home || (view->home->nsubscribers == 0 && view->home->nturns == 0));
 }
 
@@ -77,6 +77,8 @@ void room_view_settle(struct room_view *view)
 {
     if (!is_idle(view)) {
         timer_stop(view->at->loop, &view->idle);
+    } else if (view->next == 1 && !view->used) {
+        end_view(view); /* made for a conversation that turned out not to exist, say */
     } else if (!timer_running(&view->idle)) {
         view->idle.fn = idle_over;
         timer_start(view->at->loop, &view->idle, view->at->chat->config.room_keep);
@@ -94,6 +96,8 @@ static struct room_view *home_view(struct chat *chat, struct str id)
     view->epoch = (rand_u64() >> 16) | 1;
     view->home = mem_zalloc(sizeof *view->home + chat->config.nloops * sizeof(bool));
     list_init(&view->home->turns);
+    waitlist_init(&view->home->no_turns);
+    list_init(&view->home->lock_line);
     return view;
 }
 
@@ -109,6 +113,40 @@ void room_unpin(struct room_view *view)
 {
     view->pins--;
     room_view_settle(view);
+}
+
+struct lock_waiter {
+    struct list link;
+    struct task *task;
+    bool granted;
+};
+
+int room_lock(struct room_view *view, struct err *e)
+{
+    struct room_home *home = view->home;
+    struct lock_waiter waiter = {.task = task_self()};
+    int result = 0;
+    if (!home->locked) {
+        home->locked = true;
+        return 0;
+    }
+    list_push_back(&home->lock_line, &waiter.link);
+    while (!waiter.granted && result == 0)
+        result = task_park(e);
+    list_remove(&waiter.link);
+    return waiter.granted ? 0 : -1; /* granted and cancelled at once: the next wait will tell */
+}
+
+void room_unlock(struct room_view *view)
+{
+    struct list *first = list_pop_front(&view->home->lock_line);
+    if (!first) {
+        view->home->locked = false;
+        return;
+    }
+    struct lock_waiter *next = container_of(first, struct lock_waiter, link);
+    next->granted = true;
+    task_wake(next->task);
 }
 
 struct room_cursor room_now(const struct room_view *view)
@@ -180,12 +218,17 @@ static void install(void *arg)
 static void subscribe(void *arg)
 {
     struct subscription *sub = arg;
+    if (sub->home->ended) {
+        subscription_free(sub);
+        return;
+    }
     struct room_view *view = home_view(sub->home->chat, str_n(sub->id, sub->id_len));
     unsigned index = loop_index(sub->copy->loop);
     if (!view->home->subscribed[index]) {
         view->home->subscribed[index] = true;
         view->home->nsubscribers++;
     }
+    view->used = true;
     room_view_settle(view);
     struct snapshot *snapshot = mem_zalloc(sizeof *snapshot);
     *snapshot = (struct snapshot){.sub = sub, .epoch = view->epoch, .first = view->first, .next = view->next};
@@ -245,6 +288,8 @@ int room_follow(struct chat *chat, struct str conversation_id, struct room_follo
         join->running_text = arena_str(arena, buf_str(&view->running.text));
     }
     list_push_back(&view->followers, &follower->link);
+    view->nfollowers++;
+    view->used = true;
     if (join->missed)
         loop_at_end(view->at->loop, &view->notify);
     room_unpin(view);
@@ -261,7 +306,7 @@ static void pass(void *arg)
 {
     struct passing *passing = arg;
     struct room_view *view = room_view_find(passing->home, passing->event->conversation_id);
-    if (view)
+    if (view && (view->nfollowers || view->home->nsubscribers))
         room_append(view, passing->event);
     else
         room_event_unref(passing->event);

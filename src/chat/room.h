@@ -32,9 +32,10 @@ struct room_event {
     int64_t at_us;      /* when the message it is about was made, microseconds since 1970 */
     const void *origin; /* whose doing it was: a door's own mark, compared only; NULL: nobody's */
     struct str conversation_id, message_id, client_id, text, finish, code, user_id, user_name;
-    struct str whole;   /* REPLY_FAILED: the reply as it is stored now */
-    struct llm_usage usage; /* REPLY_FINISHED */
-    bool model_used;        /* REPLY_FINISHED: a model or the responder wrote it, not a fixed text */
+    struct str whole;       /* REPLY_FAILED: the reply as it is stored now */
+    enum message_status status; /* REPLY_FINISHED, REPLY_FAILED: of the reply */
+    struct llm_usage usage;     /* REPLY_FINISHED */
+    bool model_used;            /* REPLY_FINISHED: a model or the responder wrote it, not a fixed text */
     _Atomic(struct blob *) encoded[ROOM_ENCODINGS];
 };
 
@@ -54,12 +55,12 @@ int room_cursor_parse(struct str text, struct room_cursor *cursor);
 
 struct room_view;
 
-/* Somebody who follows a log, embedded in the door's own record. notify runs on the follower's loop whenever there is
+/* Somebody who follows a log, embedded in the door's own record; zero-initialise. notify runs on the follower's loop whenever there is
  * something new, outside of tasks; it then takes events with room_next, now or later. */
 struct room_follower {
     struct list link;
-    struct room_view *view;
-    uint64_t next; /* offset of the next event to take */
+    struct room_view *view; /* NULL: it does not follow */
+    uint64_t next;          /* offset of the next event to take */
     bool lagged;   /* the log no longer has it */
     void (*notify)(struct room_follower *follower);
 };

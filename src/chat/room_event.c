@@ -4,19 +4,21 @@
 
 #include <stdlib.h>
 
-static struct str *const *members(struct room_event *event, struct str *out[9])
+#define STRINGS 9
+
+static void list_strings(struct room_event *event, struct str *out[STRINGS])
 {
-    struct str *all[9] = {&event->conversation_id, &event->message_id, &event->client_id, &event->text, &event->finish,
-                          &event->code, &event->user_id, &event->user_name, &event->whole};
+    struct str *all[STRINGS] = {&event->conversation_id, &event->message_id, &event->client_id,
+                                &event->text,            &event->finish,     &event->code,
+                                &event->user_id,         &event->user_name,  &event->whole};
     memcpy(out, all, sizeof all);
-    return out;
 }
 
 struct room_event *room_event_new(const struct room_event *fields)
 {
     struct room_event head = *fields;
-    struct str *strings[9];
-    members(&head, strings);
+    struct str *strings[STRINGS];
+    list_strings(&head, strings);
     size_t total = sizeof head;
     for (size_t i = 0; i < COUNT(strings); i++)
         total += strings[i]->n + 1;
@@ -26,7 +28,7 @@ struct room_event *room_event_new(const struct room_event *fields)
     for (size_t i = 0; i < ROOM_ENCODINGS; i++)
         atomic_init(&event->encoded[i], NULL);
     char *at = (char *)(event + 1);
-    members(event, strings);
+    list_strings(event, strings);
     for (size_t i = 0; i < COUNT(strings); i++) {
         struct str s = *strings[i];
         if (s.n)
@@ -40,7 +42,8 @@ struct room_event *room_event_new(const struct room_event *fields)
 
 size_t room_event_size(const struct room_event *event)
 {
-    return sizeof *event + event->conversation_id.n + event->message_id.n + event->text.n + event->whole.n;
+    return sizeof *event + event->conversation_id.n + event->message_id.n + event->client_id.n + event->text.n +
+           event->user_id.n + event->user_name.n + event->whole.n;
 }
 
 struct room_event *room_event_ref(struct room_event *event)

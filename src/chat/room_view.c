@@ -6,6 +6,25 @@
 
 #include <stdlib.h>
 
+/* Followers take what is new when they are notified, once per round of the loop. Until then a log may outgrow its
+ * ceilings this many times, or the end of a large reply would push out what was said just before it. */
+#define OUTGROW 8
+
+static void drop_oldest(struct room_view *view)
+{
+    struct room_event *oldest = view->ring[view->first++ & (view->ring_cap - 1)];
+    view->bytes -= room_event_size(oldest);
+    room_event_unref(oldest);
+}
+
+/* The newest event always stays, however large: everybody must be able to see it once. */
+static void trim(struct room_view *view, size_t times)
+{
+    while (view->next - view->first > LIMIT_ROOM_EVENTS * times ||
+           (view->bytes > LIMIT_ROOM_BYTES * times && view->next - view->first > 1))
+        drop_oldest(view);
+}
+
 static void notify_followers(struct loop_end *end)
 {
     struct room_view *view = container_of(end, struct room_view, notify);
@@ -21,8 +40,8 @@ static void notify_followers(struct loop_end *end)
         if (follower->next < view->next)
             follower->notify(follower);
     }
-    view->pins--;
-    room_view_settle(view);
+    trim(view, 1);
+    room_unpin(view);
 }
 
 struct room_view *room_view_new(struct chat_loop *at, struct str id)
@@ -40,25 +59,31 @@ struct room_view *room_view_new(struct chat_loop *at, struct str id)
     return view;
 }
 
-static void drop_events(struct room_view *view)
+static void free_at_end(struct loop_end *end)
 {
-    while (view->first < view->next)
-        room_event_unref(view->ring[view->first++ & (view->ring_cap - 1)]);
+    free(container_of(end, struct room_view, notify));
 }
 
 void room_view_free(struct room_view *view)
 {
     struct chat_loop *at = view->at;
+    struct list *entry;
+    while ((entry = list_pop_front(&view->followers)))
+        container_of(entry, struct room_follower, link)->view = NULL;
     timer_stop(at->loop, &view->idle);
     map_remove(&at->views, view->id);
     metric_dec(at->chat->metrics.rooms);
-    drop_events(view);
+    while (view->first < view->next)
+        drop_oldest(view);
     free(view->ring);
     free((char *)view->running.id.p);
     buf_free(&view->running.text);
     free(view->home);
     free((char *)view->id.p);
-    free(view);
+    if (view->notify.queued)
+        view->notify.fn = free_at_end; /* the loop still holds it */
+    else
+        free(view);
 }
 
 struct room_view *room_view_find(struct chat_loop *at, struct str id)
@@ -78,13 +103,6 @@ static void make_room(struct room_view *view)
     free(view->ring);
     view->ring = ring;
     view->ring_cap = cap;
-}
-
-static void drop_oldest(struct room_view *view)
-{
-    struct room_event *oldest = view->ring[view->first++ & (view->ring_cap - 1)];
-    view->bytes -= room_event_size(oldest);
-    room_event_unref(oldest);
 }
 
 static void stop_running(struct room_view *view)
@@ -112,12 +130,9 @@ void room_view_push(struct room_view *view, struct room_event *event)
     make_room(view);
     view->ring[view->next++ & (view->ring_cap - 1)] = event;
     view->bytes += room_event_size(event);
-    /* The newest event always stays, however large: everybody must be able to see it once. */
-    while (view->next - view->first > LIMIT_ROOM_EVENTS ||
-           (view->bytes > LIMIT_ROOM_BYTES && view->next - view->first > 1))
-        drop_oldest(view);
+    trim(view, view->nfollowers ? OUTGROW : 1);
     track_running(view, event);
-    if (!list_empty(&view->followers))
+    if (view->nfollowers)
         loop_at_end(view->at->loop, &view->notify);
 }
 
@@ -156,5 +171,6 @@ void room_leave(struct room_follower *follower)
         return;
     follower->view = NULL;
     list_remove(&follower->link);
+    view->nfollowers--;
     room_view_settle(view);
 }

@@ -60,7 +60,7 @@ int turn_wait(struct chat *chat, const struct turn_ticket *ticket, struct arena 
               struct err *e);
 
 /* Cancels the running turn of the conversation; what was said is stored as interrupted. 1 when there was one, 0 when
- * not. */
+ * not (also when it had said everything and is only being stored). -1: the caller was cancelled. */
 int turn_cancel(struct chat *chat, struct str conversation_id, struct err *e);
 
 #endif

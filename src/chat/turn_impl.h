@@ -27,12 +27,14 @@ struct turn {
     struct task *task;    /* NULL while waiting */
     const char *stopped;  /* why it was cancelled: "cancelled" "interrupted" "deleted", NULL: it was not */
     struct buf reply;
-    size_t stored;        /* bytes of the reply that the store has */
-    uint64_t stored_ms, started_ns;
-    struct str finish;
+    struct timer save;    /* runs when there is text that the store does not have */
+    bool saving;          /* a task of its own writes the text so far */
+    uint64_t started_ns;
+    const char *request_id; /* of the request that began it, for the log */
+    struct str finish, model;
     struct llm_usage usage;
+    size_t prompt_estimate; /* tokens sent, for an upstream that does not tell */
     bool model_used;
-    struct err error;
 };
 
 /* Runs the turn at the head of the room's queue, if it does not run yet. */
@@ -47,5 +49,7 @@ struct turn *turn_find(struct room_view *view, struct str reply_id);
 /* The messages for the model: persona, as much of the history before the turn's reply as the budget allows (whole
  * messages, newest kept), the turn's own message. In the turn's arena. */
 int history_load(struct turn *turn, struct llm_message **messages, size_t *n, struct err *e);
+/* Estimated tokens of the messages. */
+size_t history_cost(const struct llm_message *messages, size_t n);
 
 #endif

@@ -111,7 +111,8 @@ static int reply(struct turn *turn, struct err *e)
     if (config->llm)
         return ask(turn, config->llm, e);
     if (!turn->surface->needs_model)
-        return ask(turn, config->responder, e);
+        return config->responder ? ask(turn, config->responder, e)
+                                 : err_set(e, ERR_NOT_CONFIGURED, "No model is configured");
     say(turn, str_c(turn->surface->no_model_text));
     return 0;
 }

@@ -31,7 +31,8 @@ const char *upstream_base_url(const struct upstream *u);
 /* False while the breaker refuses calls on this loop: a pool then prefers another. */
 bool upstream_ready(struct upstream *u);
 
-/* Once per process before threads start (libcurl; ignores SIGPIPE); and once per loop thread, after loop_run and before loop_free. */
+/* Once per process before threads start (sets up libcurl, ignores SIGPIPE); and once per loop thread, after loop_run
+ * and before loop_free. */
 void client_setup(void);
 void client_thread_end(void);
 

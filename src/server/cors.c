@@ -38,6 +38,16 @@ bool cors_is_preflight(const struct http_head *head)
            http_header(head, STR("access-control-request-method")).n;
 }
 
+/* Field names and commas: what is echoed must not be able to mean anything else. */
+static bool is_name_list(struct str s)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_., ";
+    for (size_t i = 0; i < s.n; i++)
+        if (!memchr(allowed, s.p[i], sizeof allowed - 1))
+            return false;
+    return s.n > 0;
+}
+
 int cors_put_preflight(struct buf *out, struct str origin, const struct http_head *head)
 {
     if (buf_lit(out, "Vary: Origin, Access-Control-Request-Method, Access-Control-Request-Headers\r\n") < 0)
@@ -48,7 +58,7 @@ int cors_put_preflight(struct buf *out, struct str origin, const struct http_hea
         buf_lit(out, "Access-Control-Allow-Methods: " METHODS "\r\nAccess-Control-Max-Age: " MAX_AGE "\r\n") < 0)
         return -1;
     struct str headers = http_header(head, STR("access-control-request-headers"));
-    if (headers.n && put_line(out, STR("Access-Control-Allow-Headers: "), headers) < 0)
+    if (is_name_list(headers) && put_line(out, STR("Access-Control-Allow-Headers: "), headers) < 0)
         return -1;
     if (str_ieq(http_header(head, STR("access-control-request-private-network")), STR("true")))
         return buf_lit(out, "Access-Control-Allow-Private-Network: true\r\n");

@@ -150,10 +150,17 @@ static int check_body(struct http_exchange *x, struct err *e)
     const struct http_head *head = x->rq.head;
     if (head->body == HTTP_BODY_NONE)
         return 0;
+    if (!head->expect_continue && head->minor && http_header(head, STR("expect")).n) {
+        err_set(e, ERR_INVALID_REQUEST, "Expect names something this server does not know");
+        e->status = 417;
+        return -1;
+    }
     struct str coding = http_header(head, STR("content-encoding"));
     if (coding.n && !str_ieq(coding, STR("identity")))
         return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE, "Content-Encoding %.*s is not supported",
                        (int)MIN(coding.n, (size_t)32), coding.p);
+    if (!http_request_is_json(&x->rq))
+        return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE, "The body must be JSON");
     if (head->body == HTTP_BODY_LENGTH && head->length > max_body(x))
         return err_set(e, ERR_BODY_TOO_LARGE, NULL);
     x->chunked.max_body = max_body(x);

@@ -45,7 +45,8 @@ struct http_request {
 /* Values of headers and query parameters; the parameter is decoded into the arena, .p NULL when absent. */
 struct str http_request_header(const struct http_request *rq, struct str lower_name);
 struct str http_request_query(struct http_request *rq, struct str name);
-/* Whether the body's Content-Type is JSON, or absent (curl -d and old clients send anything: the body decides). */
+/* Whether the body's Content-Type is JSON, absent, or one of those that curl -d and simple browser requests send in its
+ * place (form-urlencoded, text/plain, octet-stream): then the body itself decides. */
 bool http_request_is_json(const struct http_request *rq);
 
 /* Adds a header to the coming reply; name and value must outlive it (literal or arena). Before the reply begins. */

@@ -22,6 +22,10 @@ bool http_request_is_json(const struct http_request *rq)
     if (end >= 0)
         type.n = (size_t)end;
     type = str_trim(type);
-    return !type.n || str_ieq(type, STR("application/json")) ||
-           (type.n > 5 && str_ieq(str_n(type.p + type.n - 5, 5), STR("+json")));
+    static const char *const taken[] = {"application/json", "application/x-www-form-urlencoded", "text/plain",
+                                        "application/octet-stream"};
+    for (size_t i = 0; i < COUNT(taken); i++)
+        if (str_ieq(type, str_c(taken[i])))
+            return true;
+    return !type.n || (type.n > 5 && str_ieq(str_n(type.p + type.n - 5, 5), STR("+json")));
 }

@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "base/rand.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define ROUNDS  40
 #define WRITERS 16
@@ -75,7 +75,11 @@ static void kill_at_random(pid_t pid, int fd, uint32_t *acked)
 {
     struct ack ack;
     uint64_t wanted = rand_below(300), seen = 0;
-    bool killed = false;
+    bool killed = rand_below(4) == 0;
+    if (killed) { /* while it opens, recovers, or begins to write */
+        nanosleep(&(struct timespec){.tv_nsec = (long)rand_below(20000000)}, NULL);
+        kill(pid, SIGKILL);
+    }
     while (read(fd, &ack, sizeof ack) == (ssize_t)sizeof ack) {
         assert_true(ack.writer < WRITERS && ack.turn == acked[ack.writer]);
         acked[ack.writer]++;

@@ -62,19 +62,23 @@ static void put_messages(struct jw *w, const struct llm_request *rq)
     jw_end_arr(w);
 }
 
+static void put_limit(struct jw *w, const struct llm_request *rq, const struct request_options *options)
+{
+    bool completion = options->max_completion_tokens || request_reasoning_model(options->model);
+    jw_kint(w, completion ? "max_completion_tokens" : "max_tokens", rq->max_tokens);
+}
+
 static int build_turn(struct buf *out, const struct llm_request *rq, const struct request_options *options,
                       struct err *e)
 {
     struct jw w = jw_begin(out);
-    bool reasoning = request_reasoning_model(options->model);
     jw_obj(&w);
     if (options->model.n)
         jw_kstr(&w, "model", options->model);
     put_messages(&w, rq);
     if (rq->max_tokens > 0)
-        jw_kint(&w, reasoning || options->max_completion_tokens ? "max_completion_tokens" : "max_tokens",
-                rq->max_tokens);
-    if (rq->temperature >= 0 && !reasoning)
+        put_limit(&w, rq, options);
+    if (rq->temperature >= 0 && !request_reasoning_model(options->model))
         jw_knum(&w, "temperature", rq->temperature);
     if (rq->user.n)
         jw_kstr(&w, "user", rq->user);
@@ -95,7 +99,10 @@ static bool replaced(const struct json_value *key, bool model_too)
 static int build_relay(struct buf *out, const struct llm_request *rq, const struct request_options *options,
                        bool *usage_asked, struct err *e)
 {
-    struct json_want wants[] = {{.path = "stream_options"}, {.path = "stream_options.include_usage"}};
+    struct json_want wants[] = {{.path = "stream_options"},
+                                {.path = "stream_options.include_usage"},
+                                {.path = "max_tokens"},
+                                {.path = "max_completion_tokens"}};
     enum json_type root;
     if (json_scan(rq->body, wants, COUNT(wants), &root, e) < 0)
         return -1;
@@ -112,6 +119,8 @@ static int build_relay(struct buf *out, const struct llm_request *rq, const stru
     struct jw w = jw_begin(out);
     if (options->model.n)
         jw_kstr(&w, "model", options->model);
+    if (rq->max_tokens > 0 && wants[2].value.type == JSON_NONE && wants[3].value.type == JSON_NONE)
+        put_limit(&w, rq, options);
     put_stream(&w, rq->stream, options->stream_options, &wants[0].value);
     jw_end_obj(&w);
     return jw_ok(&w) ? 0 : err_set(e, ERR_BODY_TOO_LARGE, NULL);

@@ -17,7 +17,7 @@ static int refuse(struct err *e, const char *what, const char *dir)
 /* With its parents. */
 static int make_dir(const char *dir, struct err *e)
 {
-    char path[4096];
+    char path[1024];
     if (str_copy(path, sizeof path, str_c(dir)) != strlen(dir) || !dir[0])
         return err_set(e, ERR_NOT_CONFIGURED, "data directory: not a usable name");
     for (char *at = path + 1; *at; at++) {

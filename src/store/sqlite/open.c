@@ -117,7 +117,7 @@ static void release(struct sqlite_store *s)
 
 static int sqlite_open(const struct store_config *config, struct store **out, struct err *e)
 {
-    char path[4096];
+    char path[1024];
     int lock_fd = sqlite_lock_dir(config->data_dir, path, sizeof path, e);
     if (lock_fd < 0)
         return -1;
