@@ -6,7 +6,8 @@
 
 /* A message's key is its conversation's key and its seq, so a conversation's messages lie side by side in the file and
  * the next one goes behind the last. Conversation keys are never used twice (AUTOINCREMENT): what a deleted
- * conversation leaves behind until it is swept cannot turn up in another. */
+ * conversation leaves behind until it is swept cannot turn up in another. Ids made by the store sort by time, so the
+ * index of ids grows at its end whatever conversations the messages are for. */
 static const char version_1[] = //
     "CREATE TABLE users(key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, email TEXT NOT NULL UNIQUE,"
     " name TEXT NOT NULL, role TEXT NOT NULL, password_hash TEXT NOT NULL, avatar TEXT NOT NULL, meta TEXT NOT NULL,"
@@ -28,7 +29,7 @@ static const char version_1[] = //
     "CREATE TABLE messages(key INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, status INTEGER NOT NULL,"
     " created_us INTEGER NOT NULL, id TEXT NOT NULL, role TEXT NOT NULL, client_id TEXT NOT NULL, meta TEXT NOT NULL,"
     " content TEXT NOT NULL) STRICT;"
-    "CREATE UNIQUE INDEX messages_id ON messages(conversation, id);"
+    "CREATE UNIQUE INDEX messages_id ON messages(id, conversation);"
     "CREATE UNIQUE INDEX messages_client_id ON messages(conversation, client_id) WHERE client_id <> '';"
     "CREATE INDEX messages_streaming ON messages(status) WHERE status = 1;"
 

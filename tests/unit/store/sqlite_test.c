@@ -171,7 +171,7 @@ static const char version_1[] =
     "CREATE TABLE messages(key INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, status INTEGER NOT NULL,"
     " created_us INTEGER NOT NULL, id TEXT NOT NULL, role TEXT NOT NULL, client_id TEXT NOT NULL, meta TEXT NOT NULL,"
     " content TEXT NOT NULL) STRICT;"
-    "CREATE UNIQUE INDEX messages_id ON messages(conversation, id);"
+    "CREATE UNIQUE INDEX messages_id ON messages(id, conversation);"
     "CREATE UNIQUE INDEX messages_client_id ON messages(conversation, client_id) WHERE client_id <> '';"
     "CREATE INDEX messages_streaming ON messages(status) WHERE status = 1;"
     "CREATE TABLE settings(owner TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, updated_us INTEGER NOT NULL,"
