@@ -56,6 +56,9 @@ int api_admit(void *arg, const struct http_request *rq, struct err *e)
 {
     const struct api *api = arg;
     const char *dialect = rq->route->dialect;
+    /* A route that is a page as well as a socket guards the socket only. */
+    if (rq->route->websocket && rq->route->handler && !rq->head->upgrade)
+        return 0;
     if (strcmp(dialect, "shared") == 0 ? any_shared_open(api) : is_open(api, dialect))
         return 0;
     if (admit_has_token(rq))

@@ -172,7 +172,7 @@ static void get_api_models(struct http_request *rq)
 }
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/", get_root, &aimcs_socket, 0, NULL, "Welcome; as a WebSocket, the AIMCS dialect"},
+    {HTTP_GET, "/", get_root, &aimcs_socket, 0, "aimcs", "Welcome; as a WebSocket, the AIMCS dialect"},
     {HTTP_GET, "/health", get_health, NULL, 0, NULL, "Health of every surface"},
     {HTTP_GET, "/health/live", get_live, NULL, 0, NULL, "The process answers"},
     {HTTP_GET, "/health/ready", get_ready, NULL, 0, NULL, "It takes traffic: the store answers and it is not draining"},
