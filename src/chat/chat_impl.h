@@ -75,7 +75,8 @@ struct room_home {
 struct room_view *room_pin(struct chat *chat, struct str conversation_id);
 void room_unpin(struct room_view *view);
 /* Whoever begins turns or deletes the conversation holds the room's lock meanwhile: so turns queue in the order in
- * which the store has their messages, and none begins in a conversation that is going away. First come, first served. */
+ * which the store has their messages, and none begins in a conversation that is going away. First come, first served.
+ */
 int room_lock(struct room_view *view, struct err *e);
 void room_unlock(struct room_view *view);
 /* Home loop only: numbers the event, puts it into the log and sends it to the copies. Takes over the reference. */

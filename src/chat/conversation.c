@@ -46,15 +46,16 @@ int conversation_create(struct chat *chat, const struct chat_scope *scope, const
 }
 
 /* The last `wanted` messages, asked for in pages from the newest backwards. */
-static int load_messages(struct chat *chat, struct conversation *c, int64_t wanted, struct arena *arena,
-                         struct err *e)
+static int load_messages(struct chat *chat, struct conversation *c, int64_t wanted, struct arena *arena, struct err *e)
 {
     size_t cap = (size_t)MAX(MIN(wanted, c->message_count), 0), n = 0;
     struct message *messages = arena_alloc(arena, (cap ? cap : 1) * sizeof *messages);
     int64_t before = c->message_count + 1;
     bool more = cap > 0;
     while (more && n < cap) {
-        struct message_query query = {.conversation_id = c->id, .before = before, .newest = true,
+        struct message_query query = {.conversation_id = c->id,
+                                      .before = before,
+                                      .newest = true,
                                       .limit = (unsigned)MIN(cap - n, (size_t)STORE_PAGE)};
         struct message_page page;
         if (store_message_list(chat->config.store, arena, &query, &page, e) < 0)
@@ -108,8 +109,11 @@ int conversation_walk(struct chat *chat, const struct chat_scope *scope, const s
                       struct err *e)
 {
     struct buf cursor = BUF_INIT(KIB(4));
-    struct conversation_query query = {.space = str_c(scope->space), .owner = scope->owner, .order = walk->order,
-                                       .messages = walk->messages, .limit = 200};
+    struct conversation_query query = {.space = str_c(scope->space),
+                                       .owner = scope->owner,
+                                       .order = walk->order,
+                                       .messages = walk->messages,
+                                       .limit = 200};
     int result;
     do {
         query.cursor = buf_str(&cursor);
@@ -150,19 +154,17 @@ static int delete_at_home(void *arg)
     struct chat *chat = deletion->chat;
     struct room_view *view = room_pin(chat, deletion->id);
     int result = room_lock(view, deletion->e);
-    if (result < 0)
-        goto out;
-    task_shield();
-    turns_stop(view, "deleted");
-    turns_wait(view);
-    result = store_conversation_delete(chat->config.store, deletion->id, deletion->e);
-    task_unshield();
-    room_unlock(view);
+    if (result == 0) {
+        task_shield();
+        turns_stop(view, "deleted");
+        turns_wait(view);
+        result = store_conversation_delete(chat->config.store, deletion->id, deletion->e);
+        task_unshield();
+        room_unlock(view);
+    }
     if (result == 0)
-        room_append(view, room_event_new(&(struct room_event){.type = ROOM_DELETED,
-                                                              .conversation_id = deletion->id,
-                                                              .at_us = clock_wall_us()}));
-out:
+        room_append(view, room_event_new(&(struct room_event){
+                              .type = ROOM_DELETED, .conversation_id = deletion->id, .at_us = clock_wall_us()}));
     room_unpin(view);
     return result;
 }
@@ -173,8 +175,7 @@ int conversation_delete(struct chat *chat, const struct chat_scope *scope, struc
     struct conversation found;
     int result = conversation_get(chat, scope, id, 0, arena, &found, e);
     if (result == 0)
-        result = loop_call(chat_home(chat, id), "conversation_delete", delete_at_home,
-                           &(struct deletion){chat, id, e});
+        result = loop_call(chat_home(chat, id), "conversation_delete", delete_at_home, &(struct deletion){chat, id, e});
     arena_free(arena);
     return result;
 }

@@ -8,7 +8,7 @@
 /* Who asks: an anonymous client of a dialect, or a user. Conversations of other spaces or owners are not found. */
 struct chat_scope {
     const char *space; /* NULL: any; for reading only */
-    struct str owner; /* empty: anonymous */
+    struct str owner;  /* empty: anonymous */
 };
 
 /* The documented title: the first 50 UTF-16 units of the message, "..." behind when it is longer. */

@@ -38,8 +38,8 @@ static void collect(struct turn *turn, struct collected *c, const struct message
         c->messages = more;
         c->cap = cap;
     }
-    c->messages[c->n++] = (struct llm_message){str_eqc(m->role, "user") ? LLM_USER : LLM_ASSISTANT,
-                                               arena_str(turn->arena, m->content)};
+    c->messages[c->n++] =
+        (struct llm_message){str_eqc(m->role, "user") ? LLM_USER : LLM_ASSISTANT, arena_str(turn->arena, m->content)};
 }
 
 static int take_page(struct turn *turn, struct collected *c, int64_t *before, struct arena *arena, struct err *e)

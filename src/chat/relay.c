@@ -1,15 +1,27 @@
 #include "chat/relay.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "chat/chat_impl.h"
 #include "wire/json.h"
+
+#include <stdlib.h>
 
 struct relay {
     struct chat *chat;
     struct llm_stream *stream;
     struct str model;
     struct llm_usage usage;
+    bool whole; /* the reply came in one piece; its usage comes behind it */
 };
+
+static struct str own_model(const struct json_value *value, struct arena *arena)
+{
+    struct buf scratch = BUF_INIT(LIMIT_ID);
+    struct str text = arena_str(arena, json_text(value, &scratch));
+    buf_free(&scratch);
+    return text;
+}
 
 struct relay *relay_open(struct chat *chat, const struct relay_request *request, struct arena *arena,
                          struct str *refusal, struct err *e)
@@ -31,7 +43,10 @@ struct relay *relay_open(struct chat *chat, const struct relay_request *request,
         .stream = request->stream,
     };
     struct relay *relay = arena_zalloc(arena, sizeof *relay);
-    *relay = (struct relay){.chat = chat, .model = own ? model.value.raw : rq.model, .usage = {-1, -1}};
+    *relay = (struct relay){.chat = chat, .model = own ? own_model(&model.value, arena) : rq.model, .usage = {-1, -1}};
+    if (relay->model.n == 0)
+        relay->model = str_c(llm_default_model(llm));
+    log_debug("chat", "relay", F_C("dialect", request->dialect), F_STR("model", relay->model));
     relay->stream = llm_open(llm, &rq, arena, refusal, e);
     return relay->stream ? relay : NULL;
 }
@@ -41,8 +56,10 @@ int relay_next(struct relay *relay, struct str *raw, struct err *e)
     struct llm_event event = {0};
     int more;
     while ((more = llm_next(relay->stream, &event, e)) == 1) {
-        if (event.usage.prompt_tokens > 0 || event.usage.completion_tokens > 0)
+        if (event.usage.prompt_tokens >= 0 || event.usage.completion_tokens >= 0)
             relay->usage = event.usage;
+        if (event.type == LLM_WHOLE)
+            relay->whole = true;
         if (event.raw.n)
             break;
     }
@@ -50,18 +67,39 @@ int relay_next(struct relay *relay, struct str *raw, struct err *e)
     return more;
 }
 
+/* Usage on its way to the store, in a task of its own: nobody waits for the disk, and it is kept when the client's task
+ * was cancelled. */
+struct record {
+    struct chat *chat;
+    struct llm_usage usage;
+    char model[LIMIT_ID + 1];
+};
+
+static void record_main(void *arg)
+{
+    struct record *record = arg;
+    log_request_id = NULL; /* the request ends before this */
+    chat_count_usage(record->chat, &(struct usage){.model = str_c(record->model),
+                                                   .prompt_tokens = record->usage.prompt_tokens,
+                                                   .completion_tokens = record->usage.completion_tokens});
+    free(record);
+}
+
 struct relay *relay_close(struct relay *relay)
 {
+    struct str rest;
     if (!relay)
         return NULL;
+    if (relay->whole)
+        relay_next(relay, &rest, NULL);
     relay->stream = llm_close(relay->stream);
     if (relay->usage.prompt_tokens < 0 && relay->usage.completion_tokens < 0)
         return NULL;
-    struct err e;
-    struct usage usage = {.model = relay->model, .prompt_tokens = MAX(relay->usage.prompt_tokens, 0),
-                          .completion_tokens = MAX(relay->usage.completion_tokens, 0)};
-    if (store_usage_add(relay->chat->config.store, &usage, &e) < 0 && e.code != ERR_CANCELLED)
-        log_warn("chat", "usage_not_saved", F_ERR(&e));
+    struct record *record = mem_zalloc(sizeof *record);
+    record->chat = relay->chat;
+    record->usage = relay->usage;
+    str_copy(record->model, sizeof record->model, relay->model);
+    task_spawn("usage", record_main, record);
     return NULL;
 }
 

@@ -12,8 +12,8 @@ struct relay_request {
     const char *default_model; /* for a body without a model; NULL: the driver's */
     int default_max_tokens;    /* for a body without a limit; 0: none */
     bool stream;
-    bool offline; /* without a model the embedded responder answers, instead of NOT_CONFIGURED */
-    const char *dialect; /* for usage records and metrics */
+    bool offline;        /* without a model the embedded responder answers, instead of NOT_CONFIGURED */
+    const char *dialect; /* for the log */
 };
 
 /* As llm_open, on the configured model. */

@@ -23,8 +23,10 @@ static void subscription_free(struct subscription *sub)
 static struct subscription *subscription_new(struct room_view *copy)
 {
     struct subscription *sub = mem_zalloc(sizeof *sub);
-    *sub = (struct subscription){.home = chat_home_loop(copy->at->chat, copy->id), .copy = copy->at,
-                                 .id = str_dup(copy->id), .id_len = copy->id.n};
+    *sub = (struct subscription){.home = chat_home_loop(copy->at->chat, copy->id),
+                                 .copy = copy->at,
+                                 .id = str_dup(copy->id),
+                                 .id_len = copy->id.n};
     return sub;
 }
 
@@ -326,15 +328,20 @@ static void pass_on(struct chat *chat, struct room_event *event)
 void room_typing(struct chat *chat, struct str conversation_id, const void *origin, struct str user_id,
                  struct str user_name, bool typing)
 {
-    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_TYPING, .conversation_id = conversation_id,
-                                                      .origin = origin, .user_id = user_id, .user_name = user_name,
+    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_TYPING,
+                                                      .conversation_id = conversation_id,
+                                                      .origin = origin,
+                                                      .user_id = user_id,
+                                                      .user_name = user_name,
                                                       .text = typing ? STR("1") : STR("0")}));
 }
 
 void room_read(struct chat *chat, struct str conversation_id, const void *origin, struct str user_id,
                struct str message_id)
 {
-    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_READ, .conversation_id = conversation_id,
-                                                      .origin = origin, .user_id = user_id,
+    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_READ,
+                                                      .conversation_id = conversation_id,
+                                                      .origin = origin,
+                                                      .user_id = user_id,
                                                       .message_id = message_id}));
 }

@@ -1,6 +1,7 @@
 /* A room is the live log of one conversation: events numbered by (epoch, offset), kept for a while so that a follower
  * that comes late or reconnects reads what it missed and then what happens. Doors follow the log; they never talk to
- * each other. The log's home is one loop; other loops keep a copy while somebody there follows (same events, shared). */
+ * each other. The log's home is one loop; other loops keep a copy while somebody there follows (same events, shared).
+ */
 #ifndef CHAT_ROOM_H
 #define CHAT_ROOM_H
 
@@ -32,7 +33,7 @@ struct room_event {
     int64_t at_us;      /* when the message it is about was made, microseconds since 1970 */
     const void *origin; /* whose doing it was: a door's own mark, compared only; NULL: nobody's */
     struct str conversation_id, message_id, client_id, text, finish, code, user_id, user_name;
-    struct str whole;       /* REPLY_FAILED: the reply as it is stored now */
+    struct str whole;           /* REPLY_FAILED: the reply as it is stored now */
     enum message_status status; /* REPLY_FINISHED, REPLY_FAILED: of the reply */
     struct llm_usage usage;     /* REPLY_FINISHED */
     bool model_used;            /* REPLY_FINISHED: a model or the responder wrote it, not a fixed text */
@@ -55,23 +56,23 @@ int room_cursor_parse(struct str text, struct room_cursor *cursor);
 
 struct room_view;
 
-/* Somebody who follows a log, embedded in the door's own record; zero-initialise. notify runs on the follower's loop whenever there is
- * something new, outside of tasks; it then takes events with room_next, now or later. */
+/* Somebody who follows a log, embedded in the door's own record; zero-initialise. notify runs on the follower's loop
+ * whenever there is something new, outside of tasks; it then takes events with room_next, now or later. */
 struct room_follower {
     struct list link;
     struct room_view *view; /* NULL: it does not follow */
     uint64_t next;          /* offset of the next event to take */
-    bool lagged;   /* the log no longer has it */
+    bool lagged;            /* the log no longer has it */
     void (*notify)(struct room_follower *follower);
 };
 
 /* What a follower finds when it joins. */
 struct room_join {
-    struct room_cursor now;   /* the newest event; following continues behind it, or behind `from` when replayed */
-    bool replayed;            /* `from` was honoured: nothing is missed. Otherwise read the conversation anew */
-    uint64_t missed;          /* events that will be replayed */
-    struct str running_id;    /* the reply being written, .p NULL when none */
-    struct str running_text;  /* what it says so far; events behind `now` continue it. In the arena */
+    struct room_cursor now;  /* the newest event; following continues behind it, or behind `from` when replayed */
+    bool replayed;           /* `from` was honoured: nothing is missed. Otherwise read the conversation anew */
+    uint64_t missed;         /* events that will be replayed */
+    struct str running_id;   /* the reply being written, .p NULL when none */
+    struct str running_text; /* what it says so far; events behind `now` continue it. In the arena */
 };
 
 /* Starts to follow on the calling loop. from NULL: only what comes from now on. Otherwise events behind *from are

@@ -8,9 +8,9 @@
 
 static void list_strings(struct room_event *event, struct str *out[STRINGS])
 {
-    struct str *all[STRINGS] = {&event->conversation_id, &event->message_id, &event->client_id,
-                                &event->text,            &event->finish,     &event->code,
-                                &event->user_id,         &event->user_name,  &event->whole};
+    struct str *all[STRINGS] = {
+        &event->conversation_id, &event->message_id, &event->client_id, &event->text, &event->finish, &event->code,
+        &event->user_id,         &event->user_name,  &event->whole};
     memcpy(out, all, sizeof all);
 }
 

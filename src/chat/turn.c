@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "chat/conversation.h"
@@ -45,8 +46,12 @@ static int store_begin(const struct begin *b, struct str conversation_id, struct
     const struct turn_request *rq = b->request;
     int64_t now = clock_wall_us();
     struct turn_begin begin = {
-        .conversation = {.id = conversation_id, .space = str_c(rq->surface->space), .owner = rq->owner,
-                         .title = conversation_title(b->arena, rq->text), .created_us = now, .updated_us = now},
+        .conversation = {.id = conversation_id,
+                         .space = str_c(rq->surface->space),
+                         .owner = rq->owner,
+                         .title = conversation_title(b->arena, rq->text),
+                         .created_us = now,
+                         .updated_us = now},
         .create = rq->create || rq->conversation_id.n == 0,
         .user = {.role = STR("user"), .content = rq->text, .client_id = rq->client_id, .created_us = now},
         .reply = {.id = rq->reply_id, .role = STR("assistant"), .created_us = now},
@@ -72,6 +77,7 @@ static struct turn *turn_new(const struct begin *b, struct room_view *view, cons
         .reply_at_us = done->messages[1].created_us,
         .origin = b->request->origin,
         .begin = room_now(view),
+        .request_id = log_request_id ? arena_cstr(arena, str_c(log_request_id)) : NULL,
         .usage = {-1, -1},
         .reply = BUF_INIT(LIMIT_REPLY_TEXT),
     };
@@ -111,34 +117,42 @@ static void enqueue(const struct begin *b, struct room_view *view, const struct 
     turns_next(view);
 }
 
-/* On the home loop. The message is stored and queued in the order in which the store took it, so what clients see and
- * what a restart finds agree. */
+/* Under the room's lock: 1 when a turn was queued, 0 when there was one with that client_id. */
+static int begin_locked(const struct begin *b, struct room_view *view)
+{
+    struct store_appended done;
+    if (store_begin(b, b->request->conversation_id, &done) < 0)
+        return -1;
+    if (done.duplicate) {
+        struct turn *first = done.n > 1 ? turn_find(view, done.messages[1].id) : NULL;
+        fill_ticket(b, &done, first ? first->begin : room_now(view));
+        return 0;
+    }
+    enqueue(b, view, &done);
+    return 1;
+}
+
+/* On the home loop. */
 static int begin_at_home(void *arg)
 {
     const struct begin *b = arg;
-    struct str id = new_id(b->arena, b->request->conversation_id);
-    struct room_view *view = room_pin(b->chat, id);
-    struct store_appended done;
-    int result = -1;
+    struct room_view *view = room_pin(b->chat, b->request->conversation_id);
+    int queued = -1;
     if (view->home->nturns >= LIMIT_TURN_QUEUE) {
         err_set(b->e, ERR_TOO_MANY_TURNS, NULL);
         goto out;
     }
     view->home->nturns++;
-    result = store_begin(b, id, &done);
-    if (result < 0 || done.duplicate) {
-        view->home->nturns--;
-        if (result == 0) {
-            struct turn *first = done.n > 1 ? turn_find(view, done.messages[1].id) : NULL;
-            fill_ticket(b, &done, first ? first->begin : room_now(view));
-        }
-        goto out;
+    if (room_lock(view, b->e) == 0) {
+        queued = begin_locked(b, view);
+        room_unlock(view);
     }
-    enqueue(b, view, &done);
-    return 0; /* the turn keeps the pin */
+    if (queued == 1)
+        return 0; /* the turn keeps the pin and its place */
+    view->home->nturns--;
 out:
     room_unpin(view);
-    return result;
+    return queued;
 }
 
 int turn_start(struct chat *chat, const struct turn_request *request, struct arena *arena, struct turn_ticket *ticket,
@@ -151,7 +165,6 @@ int turn_start(struct chat *chat, const struct turn_request *request, struct are
     /* The home of a new conversation is chosen by its id, so the id comes first. */
     with_id.conversation_id = new_id(arena, request->conversation_id);
     with_id.create = request->create || request->conversation_id.n == 0;
-    with_id.reply_id = new_id(arena, request->reply_id);
     return loop_call(chat_home(chat, with_id.conversation_id), "turn_start", begin_at_home, &begin);
 }
 
@@ -170,10 +183,9 @@ static void watcher_notify(struct room_follower *follower)
 static void result_of_event(const struct room_event *event, struct arena *arena, struct turn_result *result)
 {
     bool finished = event->type == ROOM_REPLY_FINISHED;
-    bool cancelled = str_eqc(event->finish, "cancelled") || str_eqc(event->finish, "interrupted");
     *result = (struct turn_result){
         .text = arena_str(arena, finished ? event->text : event->whole),
-        .status = !finished ? MESSAGE_FAILED : cancelled ? MESSAGE_INTERRUPTED : MESSAGE_COMPLETE,
+        .status = event->status,
         .finish = arena_str(arena, event->finish),
         .error = arena_str(arena, finished ? STR("") : event->text),
         .usage = event->usage,
@@ -181,18 +193,42 @@ static void result_of_event(const struct room_event *event, struct arena *arena,
     };
 }
 
-/* 1 and *result when the store says that the turn is over, 0 when it still runs. */
+struct lookup {
+    struct chat *chat;
+    const struct turn_ticket *ticket;
+};
+
+static int is_queued_at_home(void *arg)
+{
+    const struct lookup *lookup = arg;
+    struct room_view *view = room_view_find(chat_here(lookup->chat), lookup->ticket->conversation_id);
+    return view && turn_find(view, lookup->ticket->reply_id);
+}
+
+/* 1 and *result when the turn is over, 0 when it still runs. Asks the home before the store: a turn leaves the queue
+ * once its outcome is stored, so what the store holds of a turn that is in no queue is final. */
 static int stored_result(struct chat *chat, const struct turn_ticket *ticket, struct arena *arena,
                          struct turn_result *result, struct err *e)
 {
     struct message_ref ref = {ticket->conversation_id, ticket->reply_id};
     struct message reply;
+    int queued = loop_call(chat_home(chat, ticket->conversation_id), "turn_lookup", is_queued_at_home,
+                           &(struct lookup){chat, ticket});
     if (store_message_get(chat->config.store, arena, &ref, &reply, e) < 0)
         return -1;
-    if (reply.status == MESSAGE_STREAMING)
+    if (queued && reply.status == MESSAGE_STREAMING)
         return 0;
-    *result = (struct turn_result){.text = reply.content, .status = reply.status, .finish = STR("stop"),
-                                   .usage = {-1, -1}, .model_used = reply.status == MESSAGE_COMPLETE};
+    bool failed = reply.status == MESSAGE_FAILED, complete = reply.status == MESSAGE_COMPLETE;
+    *result = (struct turn_result){
+        .text = reply.content,
+        .status = complete || failed ? reply.status : MESSAGE_INTERRUPTED,
+        .finish = complete ? STR("stop")
+                  : failed ? STR("")
+                           : STR("interrupted"),
+        .error = failed ? str_c(err_text(ERR_UPSTREAM)) : STR(""),
+        .usage = {-1, -1},
+        .model_used = complete,
+    };
     return 1;
 }
 
@@ -246,7 +282,10 @@ static int cancel_at_home(void *arg)
     struct room_view *view = room_view_find(chat_here(cancel->chat), cancel->id);
     if (!view || list_empty(&view->home->turns))
         return 0;
-    turn_stop(container_of(view->home->turns.next, struct turn, link), "cancelled");
+    struct turn *turn = container_of(view->home->turns.next, struct turn, link);
+    if (turn->state == TURN_ENDING)
+        return 0;
+    turn_stop(turn, "cancelled");
     return 1;
 }
 

@@ -36,9 +36,9 @@ struct turn_request {
 struct turn_ticket {
     struct str conversation_id, user_message_id, reply_id;
     int64_t user_at_us;
-    bool created;             /* the conversation */
-    bool duplicate;           /* client_id was seen before: the ids are those of the first time */
-    struct room_cursor from;  /* follow from here to see every event of this turn */
+    bool created;            /* the conversation */
+    bool duplicate;          /* client_id was seen before: the ids are those of the first time */
+    struct room_cursor from; /* follow from here to see every event of this turn */
 };
 
 /* Stores the user message (durably) and starts or queues the turn. -1: INVALID_REQUEST, CONVERSATION_NOT_FOUND,
@@ -47,12 +47,12 @@ int turn_start(struct chat *chat, const struct turn_request *request, struct are
                struct err *e);
 
 struct turn_result {
-    struct str text;    /* the stored reply */
+    struct str text;            /* the stored reply */
     enum message_status status; /* MESSAGE_COMPLETE, _INTERRUPTED (cancelled, or cut by a crash) or _FAILED */
-    struct str finish;  /* "stop", "length", "cancelled" … */
-    struct str error;   /* why it failed, for the client; empty otherwise */
+    struct str finish;          /* "stop", "length", "cancelled" … */
+    struct str error;           /* why it failed, for the client; empty otherwise */
     struct llm_usage usage;
-    bool model_used;    /* a real or demo model answered (aiUsed) */
+    bool model_used; /* a real or demo model answered (aiUsed) */
 };
 
 /* Parks until the ticket's turn is over. -1 when the wait was cancelled (the turn goes on). */
@@ -60,7 +60,7 @@ int turn_wait(struct chat *chat, const struct turn_ticket *ticket, struct arena 
               struct err *e);
 
 /* Cancels the running turn of the conversation; what was said is stored as interrupted. 1 when there was one, 0 when
- * not (also when it had said everything and is only being stored). -1: the caller was cancelled. */
+ * not (also when all is said and only being stored). */
 int turn_cancel(struct chat *chat, struct str conversation_id, struct err *e);
 
 #endif

@@ -24,11 +24,11 @@ struct turn {
     const void *origin;
     struct room_cursor begin; /* the place in the log before its first event */
     enum turn_state state;
-    struct task *task;    /* NULL while waiting */
-    const char *stopped;  /* why it was cancelled: "cancelled" "interrupted" "deleted", NULL: it was not */
+    struct task *task;   /* NULL while waiting */
+    const char *stopped; /* why it was cancelled: "cancelled" "interrupted" "deleted", NULL: it was not */
     struct buf reply;
-    struct timer save;    /* runs when there is text that the store does not have */
-    bool saving;          /* a task of its own writes the text so far */
+    struct timer save; /* runs when there is text that the store does not have */
+    bool saving;       /* a task of its own writes the text so far */
     uint64_t started_ns;
     const char *request_id; /* of the request that began it, for the log */
     struct str finish, model;
@@ -42,8 +42,8 @@ void turns_next(struct room_view *view);
 /* Cancels one turn, or all turns of the room; they end soon. */
 void turn_stop(struct turn *turn, const char *why);
 void turns_stop(struct room_view *view, const char *why);
-/* Parks until the room has no turns. */
-int turns_wait(struct room_view *view, struct err *e);
+/* Parks until the room has no turns. For shielded tasks. */
+void turns_wait(struct room_view *view);
 struct turn *turn_find(struct room_view *view, struct str reply_id);
 
 /* The messages for the model: persona, as much of the history before the turn's reply as the budget allows (whole

@@ -3,9 +3,11 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "chat/turn_impl.h"
+#include "llm/tokens.h"
 
-#define SAVE_EVERY_MS    500
-#define SAVE_EVERY_BYTES KIB(16)
+#include <stdlib.h>
+
+#define SAVE_AFTER_MS 500
 
 static void turn_enter(struct turn *turn, enum turn_state next)
 {
@@ -16,8 +18,12 @@ static void turn_enter(struct turn *turn, enum turn_state next)
 
 static struct room_event about_reply(const struct turn *turn, enum room_event_type type)
 {
-    return (struct room_event){.type = type, .conversation_id = turn->conversation_id, .message_id = turn->reply_id,
-                               .origin = turn->origin, .at_us = turn->reply_at_us, .usage = turn->usage,
+    return (struct room_event){.type = type,
+                               .conversation_id = turn->conversation_id,
+                               .message_id = turn->reply_id,
+                               .origin = turn->origin,
+                               .at_us = turn->reply_at_us,
+                               .usage = turn->usage,
                                .model_used = turn->model_used};
 }
 
@@ -26,29 +32,53 @@ static void emit(struct turn *turn, const struct room_event *event)
     room_append(turn->view, room_event_new(event));
 }
 
-static int save(struct turn *turn, enum message_status status, struct err *e)
+static int save(struct turn *turn, struct str text, enum message_status status, struct err *e)
 {
     struct message_change change = {
-        .to = {.conversation_id = turn->conversation_id, .id = turn->reply_id, .content = buf_str(&turn->reply),
-               .status = status},
+        .to = {.conversation_id = turn->conversation_id, .id = turn->reply_id, .content = text, .status = status},
         .set = MESSAGE_SET_CONTENT | MESSAGE_SET_STATUS,
         .touch_us = clock_wall_us(),
     };
     return store_message_update(turn->chat->config.store, &change, e);
 }
 
-/* What a crash must not lose more than: half a second of text. A store in trouble does not stop the reply; the end of
- * the turn tells whether it could be kept. */
-static void save_growth(struct turn *turn)
+/* A store in trouble does not stop the reply; the end of the turn tells whether it could be kept. */
+static void save_main(void *arg)
 {
-    uint64_t now = loop_now_ms(turn->view->at->loop);
-    if (turn->reply.len - turn->stored < SAVE_EVERY_BYTES && now - turn->stored_ms < SAVE_EVERY_MS)
-        return;
+    struct turn *turn = arg;
     struct err e;
-    turn->stored_ms = now;
-    turn->stored = turn->reply.len;
-    if (save(turn, MESSAGE_STREAMING, &e) < 0 && e.code != ERR_CANCELLED)
+    size_t saved = turn->reply.len;
+    char *text = str_dup(buf_str(&turn->reply)); /* the reply grows meanwhile */
+    if (save(turn, str_n(text, saved), MESSAGE_STREAMING, &e) < 0)
         log_warn("chat", "reply_not_saved", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+    free(text);
+    if (turn->reply.len > saved && turn->state == TURN_STREAMING)
+        timer_start(turn->view->at->loop, &turn->save, SAVE_AFTER_MS);
+    turn->saving = false;
+    task_wake(turn->task);
+}
+
+static void save_due(struct timer *timer)
+{
+    struct turn *turn = container_of(timer, struct turn, save);
+    turn->saving = true;
+    task_spawn("turn_save", save_main, turn);
+}
+
+/* A crash must not lose more than about half a second of text; and no word waits for the disk. */
+static void save_soon(struct turn *turn)
+{
+    if (turn->saving || timer_running(&turn->save))
+        return;
+    turn->save.fn = save_due;
+    timer_start(turn->view->at->loop, &turn->save, SAVE_AFTER_MS);
+}
+
+static void end_saving(struct turn *turn)
+{
+    timer_stop(turn->view->at->loop, &turn->save);
+    while (turn->saving)
+        task_park(NULL);
 }
 
 /* 0, or -1 when the reply is as long as a reply may be. */
@@ -67,7 +97,7 @@ static int say(struct turn *turn, struct str text)
     struct room_event delta = about_reply(turn, ROOM_DELTA);
     delta.text = text;
     emit(turn, &delta);
-    save_growth(turn);
+    save_soon(turn);
     return 0;
 }
 
@@ -80,7 +110,7 @@ static int stream(struct turn *turn, struct llm_stream *s, struct err *e)
             return 0;
         if (event.type == LLM_FINISH)
             turn->finish = arena_str(turn->arena, event.finish);
-        if (event.type == LLM_USAGE)
+        if (event.usage.prompt_tokens >= 0 || event.usage.completion_tokens >= 0)
             turn->usage = event.usage;
     }
     return more;
@@ -93,13 +123,19 @@ static int ask(struct turn *turn, struct llm *llm, struct err *e)
     if (history_load(turn, &messages, &n, e) < 0)
         return -1;
     const struct chat_surface *surface = turn->surface;
-    struct llm_request rq = {.messages = messages, .nmessages = n, .model = str_c(surface->model),
-                             .max_tokens = surface->max_tokens, .temperature = surface->temperature, .stream = true,
+    struct llm_request rq = {.messages = messages,
+                             .nmessages = n,
+                             .model = str_c(surface->model),
+                             .max_tokens = surface->max_tokens,
+                             .temperature = surface->temperature,
+                             .stream = true,
                              .text = turn->knowledge};
     struct llm_stream *s = llm_open(llm, &rq, turn->arena, NULL, e);
     if (!s)
         return -1;
     turn->model_used = true;
+    turn->model = rq.model.n ? rq.model : str_c(llm_default_model(llm));
+    turn->prompt_estimate = history_cost(messages, n);
     int result = stream(turn, s, e);
     llm_close(s);
     return result;
@@ -108,6 +144,8 @@ static int ask(struct turn *turn, struct llm *llm, struct err *e)
 static int reply(struct turn *turn, struct err *e)
 {
     struct chat_config *config = &turn->chat->config;
+    if (turn->stopped) /* while it waited */
+        return err_set(e, ERR_CANCELLED, NULL);
     if (config->llm)
         return ask(turn, config->llm, e);
     if (!turn->surface->needs_model)
@@ -117,10 +155,12 @@ static int reply(struct turn *turn, struct err *e)
     return 0;
 }
 
-static void finish_event(struct turn *turn, const struct err *failure)
+static void finish_event(struct turn *turn, enum message_status status, const struct err *failure)
 {
     struct room_event event = about_reply(turn, failure ? ROOM_REPLY_FAILED : ROOM_REPLY_FINISHED);
     event.finish = turn->finish;
+    event.status = failure ? MESSAGE_FAILED : status;
+    metric_inc(turn->chat->metrics.turns[event.status]);
     if (failure) {
         event.text = str_c(failure->text);
         event.code = str_c(err_name(failure->code));
@@ -131,16 +171,19 @@ static void finish_event(struct turn *turn, const struct err *failure)
     emit(turn, &event);
 }
 
-static void record_usage(struct turn *turn)
+static void record_usage(const struct turn *turn)
 {
-    struct err e;
-    if (!turn->model_used || (turn->usage.prompt_tokens < 0 && turn->usage.completion_tokens < 0))
+    if (!turn->model_used)
         return;
-    struct usage usage = {.conversation_id = turn->conversation_id, .message_id = turn->reply_id,
-                          .model = str_c(turn->surface->model), .prompt_tokens = MAX(turn->usage.prompt_tokens, 0),
-                          .completion_tokens = MAX(turn->usage.completion_tokens, 0)};
-    if (store_usage_add(turn->chat->config.store, &usage, &e) < 0)
-        log_warn("chat", "usage_not_saved", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+    int64_t in = turn->usage.prompt_tokens, out = turn->usage.completion_tokens;
+    chat_count_usage(turn->chat,
+                     &(struct usage){
+                         .conversation_id = turn->conversation_id,
+                         .message_id = turn->reply_id,
+                         .model = turn->model,
+                         .prompt_tokens = in >= 0 ? in : (int64_t)turn->prompt_estimate,
+                         .completion_tokens = out >= 0 ? out : (int64_t)tokens_estimate(buf_str(&turn->reply)),
+                     });
 }
 
 /* The outcome is stored before anybody hears of it. */
@@ -160,17 +203,19 @@ static void conclude(struct turn *turn, const struct err *failure)
     }
     struct err e;
     turn_enter(turn, TURN_ENDING);
-    if (save(turn, status, &e) < 0 && e.code != ERR_MESSAGE_NOT_FOUND) {
+    end_saving(turn);
+    if (save(turn, buf_str(&turn->reply), status, &e) < 0 && e.code != ERR_MESSAGE_NOT_FOUND) {
         log_error("chat", "reply_not_stored", F_STR("conversation", turn->conversation_id), F_ERR(&e));
         failure = &e;
     }
-    finish_event(turn, failure);
+    finish_event(turn, status, failure);
     record_usage(turn);
 }
 
 static void leave_queue(struct turn *turn)
 {
     struct room_view *view = turn->view;
+    log_request_id = NULL;
     list_remove(&turn->link);
     list_remove(&turn->at_loop);
     view->home->nturns--;
@@ -178,6 +223,8 @@ static void leave_queue(struct turn *turn)
     metric_dec(turn->chat->metrics.turns_running);
     buf_free(&turn->reply);
     arena_free(turn->arena);
+    if (list_empty(&view->home->turns))
+        waitlist_wake_all(&view->home->no_turns);
     turns_next(view);
     room_unpin(view);
 }
@@ -187,7 +234,7 @@ static void turn_main(void *arg)
     struct turn *turn = arg;
     turn->task = task_self();
     turn->started_ns = clock_mono_ns();
-    turn->stored_ms = loop_now_ms(turn->view->at->loop);
+    log_request_id = turn->request_id;
     turn_enter(turn, TURN_THINKING);
     if (turn->stopped)
         task_cancel(turn->task);
@@ -228,12 +275,10 @@ void turns_stop(struct room_view *view, const char *why)
         turn_stop(container_of(entry, struct turn, link), why);
 }
 
-int turns_wait(struct room_view *view, struct err *e)
+void turns_wait(struct room_view *view)
 {
     while (!list_empty(&view->home->turns))
-        if (task_sleep(1, e) < 0)
-            return -1;
-    return 0;
+        waitlist_wait(&view->home->no_turns, NULL);
 }
 
 struct turn *turn_find(struct room_view *view, struct str reply_id)
