@@ -9,35 +9,45 @@ static void on_timer(struct timer *timer);
 
 /* ---- State and its time-out ---- */
 
+/* What is left of a limit; -1: there is none. */
+static int64_t rest(unsigned limit, uint32_t spent)
+{
+    if (!limit)
+        return -1;
+    return spent >= limit ? 0 : (int64_t)limit - spent;
+}
+
+/* Between requests. The last reply may still be on its way to a slow reader: then its progress counts, and being idle
+ * begins when it is out. */
+static int64_t idle_left(const struct http_conn *hc, uint32_t in_state, uint32_t sent)
+{
+    const struct server_config *config = &hc->sl->config;
+    if (!conn_queued(&hc->conn))
+        return rest(config->idle_timeout, MIN(in_state, sent));
+    int64_t write = rest(config->write_timeout, sent), idle = rest(config->idle_timeout, 0);
+    return write < 0 || (idle >= 0 && idle < write) ? idle : write;
+}
+
 /* Milliseconds until the state at hand must end; 0: now; -1: no limit. Looking again later is always right. */
 static int64_t time_left(const struct http_conn *hc)
 {
     const struct server_config *config = &hc->sl->config;
-    uint32_t in_state = (uint32_t)loop_now_ms(hc->sl->loop) - hc->since;
-    int64_t limit = 0, spent = in_state;
+    uint32_t in_state = (uint32_t)loop_now_ms(hc->sl->loop) - hc->since, sent = conn_output_age(&hc->conn);
     switch (hc->state) {
     case HC_IDLE:
-        limit = config->idle_timeout;
-        break;
+        return idle_left(hc, in_state, sent);
     case HC_HEAD:
-        limit = config->header_timeout;
-        break;
+        return rest(config->header_timeout, in_state);
     case HC_BODY:
     case HC_SKIP:
-        limit = config->body_timeout;
-        spent = MIN(in_state, conn_input_age(&hc->conn));
-        break;
+        return rest(config->body_timeout, MIN(in_state, conn_input_age(&hc->conn)));
     case HC_RUNNING:
     case HC_FINISH:
-        limit = config->write_timeout;
-        spent = conn_queued(&hc->conn) ? conn_output_age(&hc->conn) : 0;
-        break;
+        return rest(config->write_timeout, conn_queued(&hc->conn) ? sent : 0);
     case HC_UPGRADED:
-        break;
-    }
-    if (!limit)
         return -1;
-    return spent >= limit ? 0 : limit - spent;
+    }
+    return -1;
 }
 
 /* One timer for all states. It may fire too early, never too late: entering a state restarts it only when it would
@@ -71,6 +81,10 @@ static void timed_out(struct http_conn *hc)
     struct err e;
     switch (hc->state) {
     case HC_IDLE:
+        if (conn_queued(&hc->conn)) {
+            conn_close_timeout(&hc->conn);
+            break;
+        }
         http_conn_enter(hc, HC_FINISH);
         conn_finish(&hc->conn);
         break;
@@ -135,6 +149,11 @@ static size_t read_some(struct http_conn *hc, const char *p, size_t n)
     switch (hc->state) {
     case HC_IDLE:
     case HC_HEAD:
+        /* Who does not read the replies gets no further request answered. */
+        if (conn_queued(&hc->conn) > CONN_HIGH_MARK) {
+            conn_pause(&hc->conn);
+            return 0;
+        }
         return read_head(hc, p, n);
     case HC_BODY:
         return exchange_body(hc, hc->x, p, n);
@@ -163,12 +182,17 @@ static size_t on_read(struct conn *c, char *p, size_t n)
     return used;
 }
 
+static void on_drained(struct conn *c)
+{
+    struct http_conn *hc = container_of(c, struct http_conn, conn);
+    if (hc->state == HC_IDLE || hc->state == HC_HEAD)
+        conn_resume(c);
+}
+
 static void on_eof(struct conn *c)
 {
     struct http_conn *hc = container_of(c, struct http_conn, conn);
-    if (hc->state == HC_RUNNING)
-        exchange_gone(hc->x);
-    else if (hc->state == HC_BODY)
+    if (hc->state == HC_RUNNING || hc->state == HC_BODY)
         exchange_gone(hc->x);
     http_conn_enter(hc, HC_FINISH);
     conn_finish(c); /* earlier replies may still be on their way */
@@ -183,7 +207,8 @@ static void on_closed(struct conn *c, enum conn_end why)
     http_conn_release(hc);
 }
 
-static const struct conn_ops http_ops = {.on_read = on_read, .on_eof = on_eof, .on_closed = on_closed};
+static const struct conn_ops http_ops = {
+    .on_read = on_read, .on_eof = on_eof, .on_drained = on_drained, .on_closed = on_closed};
 
 /* ---- Coming and going ---- */
 

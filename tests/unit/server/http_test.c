@@ -201,7 +201,7 @@ static void fills_in_the_request(void **state)
     (void)state;
     check("GET /api/items/a%20%C3%A4?q=x+y%26 HTTP/1.1\r\n" H "\r\n", 201,
           "/api/items/a \xC3\xA4|a \xC3\xA4|x y&|127.0.0.1|1");
-    check("GET /api/v1/items/7 HTTP/1.1\r\n" H "Content-Type: text/plain\r\n\r\n", 201, "/api/items/7|7||127.0.0.1|0");
+    check("GET /api/v1/items/7 HTTP/1.1\r\n" H "Content-Type: image/png\r\n\r\n", 201, "/api/items/7|7||127.0.0.1|0");
     check("GET /api/v1/items/%37?q HTTP/1.1\r\n" H "Content-Type: application/json; charset=x\r\n\r\n", 201,
           "/api/items/7|7||127.0.0.1|1");
     struct reply r = ask(&c, "POST /api/items/9 HTTP/1.1\r\n" H "Content-Type: application/problem+json\r\n\r\n");
@@ -473,11 +473,17 @@ static void bodies_over_the_limit_are_413(void **state)
     free(junk);
 }
 
-static void encoded_bodies_are_415(void **state)
+static void bodies_of_another_kind_are_415(void **state)
 {
     (void)state;
     struct reply r = ask(&c, "POST /echo HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc");
     assert_int_equal(r.status, 415);
+    reply_free(&r);
+    r = ask(&c, "POST /echo HTTP/1.1\r\n" H "Content-Type: image/png\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(r.status, 415);
+    reply_free(&r);
+    r = ask(&c, "POST /echo HTTP/1.1\r\n" H "Expect: the-unexpected\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(r.status, 417);
     reply_free(&r);
     check("POST /echo HTTP/1.1\r\n" H "Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", 200, "abc");
 }
@@ -608,7 +614,7 @@ int main(void)
         CASE(large_bodies_grow_as_they_arrive),
         CASE(expect_continue_is_answered_when_the_body_is_wanted),
         CASE(bodies_over_the_limit_are_413),
-        CASE(encoded_bodies_are_415),
+        CASE(bodies_of_another_kind_are_415),
         CASE(a_short_body_nobody_wants_is_skipped),
         CASE(pipelined_requests_are_answered_in_order),
         CASE(many_pipelined_requests_wait_in_the_socket),
