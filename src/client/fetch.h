@@ -14,13 +14,13 @@ struct fetch_header {
 };
 
 struct fetch_request {
-    const char *method;      /* "GET", "POST" … */
-    struct str path;         /* appended to the base URL, with its query */
+    const char *method; /* "GET", "POST" … */
+    struct str path;    /* appended to the base URL, with its query */
     const struct fetch_header *headers;
     size_t nheaders;
-    struct str body;         /* must outlive the call to fetch_open only: it is copied when a retry may need it */
-    bool idempotent;         /* false still retries what surely never reached the upstream, 429 and 5xx (model calls) */
-    unsigned first_byte_timeout, total_timeout; /* 0: the upstream's */
+    struct str body; /* must outlive the call to fetch_open only: it is copied when a retry may need it */
+    bool idempotent; /* false still retries what surely never reached the upstream, 429 and 5xx (model calls) */
+    unsigned first_byte_timeout, total_timeout; /* 0: the upstream's; see upstream.h */
 };
 
 /* Sends the request and parks until the status and headers are there, retrying (connection errors, 408, 409, 429, 5xx;

@@ -10,15 +10,17 @@ struct upstream;
 
 /* Strings are copied. Times in milliseconds. */
 struct upstream_config {
-    const char *name;     /* for metrics and errors: "openai" */
-    const char *base_url; /* "https://api.openai.com/v1", without a trailing slash or with */
-    const char *ca_file;  /* extra CA certificates, NULL: the system's */
+    const char *name;             /* for metrics and errors: "openai" */
+    const char *base_url;         /* "https://api.openai.com/v1", without a trailing slash or with */
+    const char *ca_file;          /* extra CA certificates, NULL: the system's */
     const char *proxy, *no_proxy; /* NULL: none. HTTP_PROXY and so on are the configuration's business */
+    /* 0: none. first_byte_timeout bounds every silence, before the first byte and between bytes; total_timeout the
+     * whole exchange with its retries and body. */
     unsigned connect_timeout, first_byte_timeout, total_timeout;
-    unsigned retries;        /* before the first byte only */
-    unsigned concurrency;    /* calls at once per loop; beyond: the queue */
-    unsigned queue;          /* waiting calls per loop; beyond: OVERLOADED (503) with retry_after_ms */
-    unsigned queue_timeout;  /* waiting longer: OVERLOADED */
+    unsigned retries;          /* before the first byte only */
+    unsigned concurrency;      /* calls at once per loop; 0: any number; beyond: the queue */
+    unsigned queue;            /* waiting calls per loop; beyond: OVERLOADED (503) with retry_after_ms */
+    unsigned queue_timeout;    /* waiting longer: OVERLOADED */
     unsigned breaker_failures; /* consecutive failures that open the breaker; 0: no breaker */
     unsigned breaker_open;     /* how long calls are then refused (OVERLOADED with retry_after_ms) before one may try */
     bool http2;
