@@ -351,14 +351,20 @@ static void resume(struct socket_message *m)
     socket_resume(m, chat_id_of(m), text_of(m, WANT_LAST_ID, -1, -1));
 }
 
+static bool refused(struct socket_message *m)
+{
+    enum json_type payload = m->wants[WANT_PAYLOAD].value.type;
+    if (payload == JSON_NONE || payload == JSON_OBJECT || payload == JSON_NULL)
+        return false;
+    send_error(m->ws, STR("Payload must be an object"));
+    return true;
+}
+
 static void unknown(struct socket_message *m)
 {
     const struct json_value *type = &m->wants[WANT_TYPE].value;
-    const struct json_value *payload = &m->wants[WANT_PAYLOAD].value;
     char text[160];
-    if (payload->type != JSON_NONE && payload->type != JSON_OBJECT && payload->type != JSON_NULL)
-        snprintf(text, sizeof text, "Payload must be an object");
-    else if (type->type == JSON_STRING && type->raw.n)
+    if (type->type == JSON_STRING && type->raw.n)
         snprintf(text, sizeof text, "Unknown action: %.*s", (int)MIN(type->raw.n, (size_t)100), type->raw.p);
     else
         snprintf(text, sizeof text, "No action found in message");
@@ -385,6 +391,7 @@ static const struct socket_dialect dialect = {
     .npaths = COUNT(paths),
     .commands = commands,
     .ncommands = COUNT(commands),
+    .refused = refused,
     .unknown = unknown,
     .malformed = malformed,
 };

@@ -95,6 +95,8 @@ void socket_message(struct websocket *ws, enum ws_opcode opcode, struct str data
     }
     const struct socket_command *command = find_command(dialect, &wants[0].value);
     struct socket_message m = {ws, NULL, data, wants};
+    if (dialect->refused && dialect->refused(&m))
+        return;
     if (!command)
         dialect->unknown(&m);
     else if (command->mode == COMMAND_NOW)

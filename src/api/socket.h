@@ -34,6 +34,7 @@ struct socket_dialect {
     size_t npaths;            /* at most SOCKET_WANTS */
     const struct socket_command *commands;
     size_t ncommands;
+    bool (*refused)(struct socket_message *m); /* answers what no command may look like; NULL: nothing */
     void (*unknown)(struct socket_message *m); /* no such command, or none named */
     void (*malformed)(struct websocket *ws, const struct err *e);
 };

@@ -159,10 +159,10 @@ int serve(struct config *cfg, const struct config_source *source)
     }
     client_setup();
     make_loops(&r);
+    running_watch(&r); /* before anybody can know that we are here, and signal */
     if (open_parts(&r, &e) < 0 || listen_all(&r, &e) < 0) {
         log_error("app", "start_failed", F_C("code", err_name(e.code)), F_ERR(&e));
     } else {
-        running_watch(&r);
         log_info("app", "ready", F_INT("us", (clock_mono_ns() - r.started_ns) / 1000), F_INT("loops", r.nloops),
                  F_C("model", r.llm ? llm_name(r.llm) : "none"));
         say_hello(&r);

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LINGER_MS    1000
-#define LINGER_BYTES MIB(16)
+#define LINGER_MS    2000
+#define LINGER_BYTES MIB(64)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 

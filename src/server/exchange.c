@@ -148,13 +148,13 @@ static uint64_t max_body(const struct http_exchange *x)
 static int check_body(struct http_exchange *x, struct err *e)
 {
     const struct http_head *head = x->rq.head;
-    if (head->body == HTTP_BODY_NONE)
-        return 0;
     if (!head->expect_continue && head->minor && http_header(head, STR("expect")).n) {
         err_set(e, ERR_INVALID_REQUEST, "Expect names something this server does not know");
         e->status = 417;
         return -1;
     }
+    if (head->body == HTTP_BODY_NONE)
+        return 0;
     struct str coding = http_header(head, STR("content-encoding"));
     if (coding.n && !str_ieq(coding, STR("identity")))
         return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE, "Content-Encoding %.*s is not supported",
