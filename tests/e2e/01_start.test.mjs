@@ -9,7 +9,7 @@ import { run, startServer, temporaryFolder } from './support/server.mjs';
 test('--help, version', async () => {
     const help = await run(['--help']);
     assert.equal(help.code, 0);
-    for (const word of ['serve', 'check', 'version', 'PORT', 'OPENAI_API_KEY', 'DATA_DIR']) {
+    for (const word of ['serve', 'check', 'version', '--config', '--port', '--openai-api-key', '--data-dir']) {
         assert.ok(help.stdout.includes(word), word);
     }
     for (const args of [['version'], ['--version']]) {
@@ -184,7 +184,7 @@ test('SIGHUP re-reads what may change', async (t) => {
 test('SIGHUP with a wrong file keeps what was', async (t) => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, '.env'), 'LOG_LEVEL=info\n');
-    const server = await startServer(t, { folder });
+    const server = await startServer(t, { folder, env: { LOG_LEVEL: undefined } });
     await writeFile(path.join(folder, '.env'), 'LOG_LEVEL=loud\n');
     server.child.kill('SIGHUP');
     await server.logged(/LOG_LEVEL/);

@@ -76,18 +76,6 @@ test('preflight from elsewhere gives nothing away', async () => {
     assert.equal(response.headers['access-control-allow-origin'], undefined);
 });
 
-test('header names that could split the answer are not echoed', async () => {
-    const response = await exchange(
-        server.port,
-        request('OPTIONS', '/api/chat', {
-            Origin: 'http://localhost:5173',
-            'Access-Control-Request-Method': 'POST',
-            'Access-Control-Request-Headers': 'content-type, <script>alert(1)</script>',
-        }),
-    );
-    assert.doesNotMatch(response.headers['access-control-allow-headers'] ?? '', /script/);
-});
-
 test('OPTIONS without an origin tells what is allowed', async () => {
     const response = await exchange(server.port, request('OPTIONS', '/api/chat'));
     assert.ok([200, 204].includes(response.status));

@@ -155,7 +155,13 @@ test('a quiet socket is pinged, and closed when no pong comes', async (t) => {
 
 test('idle time limits of HTTP do not touch sockets', async (t) => {
     const strict = await startServer(t, {
-        env: { IDLE_TIMEOUT: '100ms', HEADER_TIMEOUT: '100ms', BODY_TIMEOUT: '100ms', WS_PING_INTERVAL: '300ms' },
+        env: {
+            IDLE_TIMEOUT: '100ms',
+            HEADER_TIMEOUT: '100ms',
+            BODY_TIMEOUT: '100ms',
+            WS_PING_INTERVAL: '300ms',
+            WS_PONG_TIMEOUT: '300ms',
+        },
     });
     const socket = await JsonSocket.open(`${strict.wsUrl}/ws/audio`);
     await socket.expect('connection');

@@ -36,8 +36,9 @@ test('a follower gets a reset first, then the whole turn', async (t) => {
 
     const answer = await say(id, 'Which tram?');
     const message = await stream.expect('message');
-    assertMessage(message.data, 'user', id);
-    assert.equal(message.data.content, 'Which tram?');
+    assert.equal(message.data.conversationId, id);
+    assertMessage(message.data.message, 'user', id);
+    assert.equal(message.data.message.content, 'Which tram?');
     const started = await stream.expect('reply_started');
     assert.equal(started.data.conversationId, id);
     const rest = await stream.until('reply_finished');
@@ -108,7 +109,7 @@ test('Last-Event-ID: exactly what was missed, then the live stream', async (t) =
     }
     const resumed = await follow(t, id, { lastEventId: all.at(-1).id });
     await say(id, 'second turn');
-    assert.equal((await resumed.expect('message')).data.content, 'second turn');
+    assert.equal((await resumed.expect('message')).data.message.content, 'second turn');
     await resumed.until('reply_finished');
 });
 
@@ -178,7 +179,9 @@ test('a failing model is told as reply_failed', async (t) => {
     const failed = (await stream.until('reply_failed')).at(-1).data;
     assert.equal(typeof failed.messageId, 'string');
     assert.equal(typeof failed.code, 'string');
-    assert.equal(typeof failed.message, 'string');
+    assert.equal(typeof failed.error, 'string');
+    assertMessage(failed.message, 'assistant', id);
+    assert.equal(failed.message.status, 'failed');
 });
 
 test('cancel stops the running turn and its upstream call, what was said is kept', async (t) => {
@@ -198,7 +201,7 @@ test('cancel stops the running turn and its upstream call, what was said is kept
     await answer;
     const { messages } = (await server.json('GET', `/api/conversations/${id}`)).body;
     assert.equal(messages[1].content, 'one two ');
-    assert.equal(messages[1].status, 'cancelled');
+    assert.equal(messages[1].status, 'interrupted');
     const again = await server.json('POST', `/api/conversations/${id}/cancel`);
     assert.deepEqual(again.body, { cancelled: false, conversationId: id });
 });

@@ -65,7 +65,7 @@ test('/metrics is valid and counts what happens', async () => {
     await server.json('POST', '/api/chat', { message: 'count me', conversationId: null });
     await socket.close();
     const afterwards = await metrics();
-    assert.ok(sum(afterwards, /http_requests.*total/) > sum(before, /http_requests.*total/));
+    assert.ok(sum(afterwards, /^http_server_request_duration_seconds_count/) > sum(before, /^http_server_request_duration_seconds_count/));
     assert.ok(sum(afterwards, /turns.*total/) > sum(before, /turns.*total/));
     assert.ok(sum(afterwards, /tokens.*total/) > sum(before, /tokens.*total/));
     assert.ok(sum(afterwards, /upstream.*total/) > sum(before, /upstream.*total/));
@@ -172,7 +172,7 @@ test('every operation is described', async () => {
 });
 
 test('the access log has one line per request, without query secrets', async (t) => {
-    const logging = await startServer(t, { env: { ACCESS_LOG: 'combined', API_TOKEN: 'token-in-the-query' } });
+    const logging = await startServer(t, { env: { ENVIRONMENT: 'test', ACCESS_LOG: 'combined', API_TOKEN: 'token-in-the-query' } });
     await logging.json('GET', '/health?token=token-in-the-query', undefined, { 'user-agent': 'probe "quoted"/1' });
     await logging.json('GET', '/nothing', undefined, { authorization: 'Bearer token-in-the-query' });
     const socket = await JsonSocket.open(`${logging.wsUrl}/ws?token=token-in-the-query`);
@@ -191,7 +191,7 @@ test('the access log has one line per request, without query secrets', async (t)
 });
 
 test('JSON logs are one object a line, with the request id', async (t) => {
-    const logging = await startServer(t, { env: { ACCESS_LOG: 'json', LOG_FORMAT: 'json', LOG_LEVEL: 'debug' } });
+    const logging = await startServer(t, { env: { ENVIRONMENT: 'test', ACCESS_LOG: 'json', LOG_FORMAT: 'json', LOG_LEVEL: 'debug' } });
     await logging.json('GET', '/nothing', undefined, { 'x-request-id': 'request-0815' });
     logging.child.kill('SIGTERM');
     await logging.exited;

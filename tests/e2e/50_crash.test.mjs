@@ -157,7 +157,7 @@ test('a follower that reconnects across a kill gets a reset and then what happen
     );
     assert.notEqual(reset.id.split('-')[0], lastEventId.split('-')[0], 'another life, another epoch');
     await server.json('POST', '/api/chat', { message: 'after', conversationId: id });
-    assert.equal((await stream.expect('message')).data.content, 'after');
+    assert.equal((await stream.expect('message')).data.message.content, 'after');
     stream.close();
     const socket = await JsonSocket.open(`${server.wsUrl}/ws/audio`);
     await socket.expect('connection');

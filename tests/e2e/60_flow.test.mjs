@@ -166,8 +166,8 @@ test('connections come and go without leaving anything behind', async (t) => {
     await burst(40);
     assert.ok((await residentBytes(server)) - before < 16 << 20);
     for (;;) {
-        const { connections } = (await server.json('GET', '/health', undefined, { connection: 'close' })).body;
-        if (connections <= 1) {
+        const { text } = await server.json('GET', '/metrics', undefined, { connection: 'close' });
+        if (Number(/^parley_connections\{kind="http"\} (\d+)$/m.exec(text)[1]) <= 1) {
             break;
         }
     }

@@ -70,7 +70,7 @@ export class Server {
         return this.child.pid;
     }
 
-    /** Spawns and waits for the "listening" line of every port. */
+    /** Spawns and waits until every port listens and the signals are minded. */
     async start(ports = 1) {
         this.stderr = '';
         this.ports = [];
@@ -93,7 +93,7 @@ export class Server {
                 this.ports = [...this.stderr.matchAll(/event"?[=:]"?listening\b[^\n]*port"?[=:](\d+)/g)].map((m) =>
                     Number(m[1]),
                 );
-                if (this.ports.length >= ports) {
+                if (this.ports.length >= ports && /event"?[=:]"?ready\b/.test(this.stderr)) {
                     resolve();
                 }
             });
