@@ -86,6 +86,7 @@ struct api *api_new(const struct api_config *config)
     atomic_init(&api->ready, true);
     atomic_init(&api->access, copy_access(config));
     fill_surfaces(api);
+    system_metrics();
     return api;
 }
 

@@ -85,6 +85,9 @@ struct door {
     const struct http_route *routes;
     size_t n;
 };
+/* Figures of the process itself. Once, when the API is made. */
+void system_metrics(void);
+
 extern const struct door door_system, door_chat, door_aimcs, door_conversations, door_events, door_pichat, door_openai,
     door_openapi;
 

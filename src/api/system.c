@@ -71,6 +71,17 @@ static int64_t resident_bytes(void)
     return pages * sysconf(_SC_PAGESIZE);
 }
 
+static double read_resident(void *arg)
+{
+    (void)arg;
+    return (double)resident_bytes();
+}
+
+void system_metrics(void)
+{
+    metric_gauge_fn("process_resident_memory_bytes", "Resident memory of the process", NULL, read_resident, NULL);
+}
+
 static void get_api_health(struct http_request *rq)
 {
     struct api *api = api_of(rq);

@@ -197,7 +197,10 @@ void http_reply_error(struct http_request *rq, const struct err *e)
         put_error(&out, &said);
     if (e->retry_after_ms > 0)
         http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms - 1) / 1000 + 1));
-    http_reply_json(rq, e->status ? e->status : err_status(e->code), buf_str(&out));
+    int status = e->status ? e->status : err_status(e->code);
+    if (status == 401)
+        http_reply_header(rq, STR("WWW-Authenticate"), STR("Bearer"));
+    http_reply_json(rq, status, buf_str(&out));
     buf_free(&out);
 }
 

@@ -152,6 +152,7 @@ struct server *server_free(struct server *s)
         return NULL;
     for (size_t i = 0; i < s->nloops; i++) {
         struct server_loop *sl = s->loops[i];
+        access_log_writer_free(sl->access_log); /* still there when the start failed */
         free(sl);
     }
     access_log_close(s->access_log);
