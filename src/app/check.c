@@ -78,7 +78,6 @@ int check(struct config *cfg)
     buf_free(&out);
     log_setup(LOG_ERROR, cfg->log_format);
     check_production(&c);
-    client_setup();
     c.loop = loop_new(0);
     check_store(&c);
     loop_post(c.loop, start_model_check, &c);

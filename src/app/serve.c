@@ -157,7 +157,6 @@ int serve(struct config *cfg, const struct config_source *source)
         config_free(cfg);
         return 1;
     }
-    client_setup();
     make_loops(&r);
     running_watch(&r); /* before anybody can know that we are here, and signal */
     if (open_parts(&r, &e) < 0 || listen_all(&r, &e) < 0) {

@@ -182,12 +182,11 @@ struct upstream_local *multi_local(unsigned id, struct upstream_local *(*make)(s
     return m->locals[id];
 }
 
-void client_setup(void)
+int client_setup(struct err *e)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT))
-        die("cannot initialise libcurl");
     /* OpenSSL writes with write(2): a peer that is gone must be an error, not a signal. */
     signal(SIGPIPE, SIG_IGN);
+    return libcurl_load(e);
 }
 
 void client_thread_end(void)

@@ -5,7 +5,7 @@
 #include "base/list.h"
 #include "loop/loop.h"
 
-#include <curl/curl.h>
+#include "client/libcurl.h"
 
 struct upstream;
 struct upstream_local;

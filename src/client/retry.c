@@ -3,7 +3,7 @@
 #include "base/macros.h"
 #include "base/rand.h"
 
-#include <curl/curl.h>
+#include "client/libcurl.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -33,9 +33,10 @@ const char *upstream_base_url(const struct upstream *u);
 /* False while the breaker refuses calls on this loop: a pool then prefers another. */
 bool upstream_ready(struct upstream *u);
 
-/* Once per process before threads start (sets up libcurl, ignores SIGPIPE); and once per loop thread, after loop_run
- * and before loop_free. */
-void client_setup(void);
+/* Before the first upstream is made, from the main thread before others start: loads libcurl, ignores SIGPIPE. Again is
+ * harmless. NOT_CONFIGURED when libcurl is missing. */
+int client_setup(struct err *e);
+/* Once per loop thread, after loop_run and before loop_free. */
 void client_thread_end(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include "client/breaker.h"
 #include "client/upstream.h"
 
-#include <curl/curl.h>
+#include "client/libcurl.h"
 #include <openssl/x509.h>
 
 /* How a call ended, as far as its status and headers: the label of a counter. */

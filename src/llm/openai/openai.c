@@ -357,7 +357,7 @@ struct llm *llm_openai_new(const struct llm_openai_config *config, struct err *e
                                                     .breaker_failures = 5,
                                                     .breaker_open = 10000};
     struct target target;
-    if (target_make(&target, config, e) < 0)
+    if (client_setup(e) < 0 || target_make(&target, config, e) < 0)
         return NULL;
     struct openai *o = mem_zalloc(sizeof *o);
     llm_init(&o->base, config->azure ? &azure_ops : &openai_ops, config->model);

@@ -634,7 +634,7 @@ static void the_end_of_the_thread_takes_what_is_open(void **state)
 static int setup(void **state)
 {
     (void)state;
-    client_setup();
+    assert_int_equal(client_setup(NULL), 0);
     return 0;
 }
 

@@ -213,7 +213,7 @@ static void a_missing_file_trusts_nobody(void **state)
 static int setup(void **state)
 {
     (void)state;
-    client_setup();
+    assert_int_equal(client_setup(NULL), 0);
     return 0;
 }
 

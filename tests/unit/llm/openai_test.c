@@ -433,7 +433,7 @@ static void a_bad_relay_never_leaves(void **state)
 static int setup(void **state)
 {
     (void)state;
-    client_setup();
+    assert_int_equal(client_setup(NULL), 0);
     return 0;
 }
 

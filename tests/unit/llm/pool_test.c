@@ -274,7 +274,7 @@ static int setup(void **state)
 {
     (void)state;
     log_setup(LOG_ERROR, LOG_TEXT);
-    client_setup();
+    assert_int_equal(client_setup(NULL), 0);
     return 0;
 }
 
