@@ -7,6 +7,7 @@
 
 #include "client/breaker.h"
 #include "client/retry.h"
+#include "client/upstream.h"
 
 static void breaker_opens_after_failures_in_a_row(void **state)
 {
@@ -123,6 +124,8 @@ static void backoff_doubles_up_to_eight_seconds(void **state)
 
 int main(void)
 {
+    if (client_setup(NULL) < 0)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(breaker_opens_after_failures_in_a_row), cmocka_unit_test(breaker_lets_one_try),
         cmocka_unit_test(late_failures_do_not_keep_it_open),     cmocka_unit_test(breaker_without_a_limit_never_opens),
