@@ -8,7 +8,8 @@ const GATEWAY = path.join(BENCH, 'node_modules/@portkey-ai/gateway/build/start-s
 
 async function startGateway(upstream) {
     const port = await freePort();
-    const gateway = await start([process.execPath, GATEWAY, `--port=${port}`, '--headless'], {
+    const gateway = await startNode(GATEWAY, {
+        args: [`--port=${port}`, '--headless'],
         ready: (output) => (output.includes('Ready for connections') ? port : 0),
     });
     gateway.args = ['--path', '/v1/chat/completions', '--header', 'x-portkey-provider: openai', '--header'];

@@ -27,7 +27,8 @@ export async function run() {
     const rows = [];
     for (const line of lines.filter((l) => l.per_s !== undefined && l !== plain)) {
         const goal = rows.length === 0 ? { atLeast: 10000 } : {};
-        rows.push(row('e', line.what, line.per_s, { unit: 'msg/s', peer: plain?.per_s, peerName, goal, detail: line }));
+        const beside = line.what.startsWith('add') ? { peer: plain?.per_s, peerName } : {};
+        rows.push(row('e', line.what, line.per_s, { unit: '1/s', ...beside, goal, detail: line }));
     }
     const costs = lines.filter((line) => line.us_per_message !== undefined);
     const [shortest] = costs;

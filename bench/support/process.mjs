@@ -16,7 +16,6 @@ export const SERVER_CORE = 0;
 export const LOAD_CORE = os.cpus().length > 1 ? 1 : 0;
 
 export const program = (name) => path.join(PROGRAMS, name);
-export const peer = (name) => path.join(BENCH, 'peers', name);
 
 /** The command on one core, with as many files as the machine allows. */
 function pinned(core, command) {
@@ -29,7 +28,7 @@ const running = new Set();
 export async function start(command, { core = SERVER_CORE, env = {}, cwd = BENCH, ready = portOfJson } = {}) {
     const child = spawn(...pinned(core, command), {
         cwd,
-        env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
+        env: { PATH: process.env.PATH, ...env },
         stdio: ['pipe', 'pipe', 'pipe'],
     });
     running.add(child);
@@ -88,7 +87,12 @@ export async function startParley(env = {}, dataDir) {
     return server;
 }
 
-export const startNode = (script, options) => start([process.execPath, peer(script)], options);
+/** A Node program as it runs in production: one of peers/, or any script by its path. */
+export const startNode = (script, { env, args = [], ...options } = {}) =>
+    start([process.execPath, path.resolve(BENCH, 'peers', script), ...args], {
+        env: { NODE_ENV: 'production', ...env },
+        ...options,
+    });
 export const startBare = () => start([program('epoll_bench')]);
 
 /** For programs that cannot pick a port themselves: one below the range that outgoing connections use. */
