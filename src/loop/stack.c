@@ -1,6 +1,7 @@
 #include "loop/stack.h"
 
 #include "base/mem.h"
+#include "base/sanitize.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -19,20 +20,24 @@
 #define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
 #endif
 
-#define GUARD       KIB(4)
-#define KEPT_STACKS 128 /* free stacks a loop keeps; each has touched 8 KiB or so */
+#define GUARD KIB(4)
+/* Linux gives a process 65530 mappings unless told otherwise; a stack and its guard page are two. */
+#define STACKS_LIMIT 24576
+#define KEPT_STACKS  128 /* free stacks a loop keeps; each has touched 8 KiB or so */
 
 /* Sanitizers put red zones around every local and keep shadow frames: the same code needs several times the stack. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(WITH_ASAN) || defined(WITH_TSAN)
 #define STACK_BYTES (TASK_STACK * 8)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_BYTES (TASK_STACK * 8)
-#endif
-#endif
-#ifndef STACK_BYTES
+#else
 #define STACK_BYTES TASK_STACK
 #endif
+
+static atomic_uint mapped;
+
+bool stack_room(void)
+{
+    return atomic_load_explicit(&mapped, memory_order_relaxed) < STACKS_LIMIT;
+}
 
 static struct task_stack *map_stack(void)
 {
@@ -44,6 +49,7 @@ static struct task_stack *map_stack(void)
         munmap(low, GUARD + STACK_BYTES);
         return NULL;
     }
+    atomic_fetch_add_explicit(&mapped, 1, memory_order_relaxed);
     struct task_stack *stack = (struct task_stack *)(void *)(low + GUARD + STACK_BYTES) - 1;
     *stack = (struct task_stack){.base = low + GUARD, .size = STACK_BYTES - sizeof *stack};
     stack->valgrind_id = (unsigned)VALGRIND_STACK_REGISTER(stack->base, stack->base + STACK_BYTES);
@@ -64,6 +70,7 @@ void stack_unmap(struct task_stack *stack)
 {
     VALGRIND_STACK_DEREGISTER(stack->valgrind_id);
     munmap(stack->base - GUARD, GUARD + STACK_BYTES);
+    atomic_fetch_sub_explicit(&mapped, 1, memory_order_relaxed);
 }
 
 void stack_give(struct loop *loop, struct task_stack *stack)

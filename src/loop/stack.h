@@ -15,5 +15,7 @@ struct task_stack {
 struct task_stack *stack_take(struct loop *loop);
 void stack_give(struct loop *loop, struct task_stack *stack);
 void stack_unmap(struct task_stack *stack);
+/* Whether the process may map another stack without running into the system's limit. Any thread. */
+bool stack_room(void);
 
 #endif

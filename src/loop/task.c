@@ -1,23 +1,10 @@
 #include "loop/task.h"
 
 #include "base/log.h"
+#include "base/sanitize.h"
 #include "loop/loop_impl.h"
 #include "loop/stack.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define WITH_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WITH_TSAN 1
-#endif
-#endif
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -220,7 +207,8 @@ struct loop *task_loop(const struct task *task)
 
 bool task_room(void)
 {
-    return loop_self()->tasks < TASK_LIMIT;
+    const struct loop *loop = loop_self();
+    return loop->tasks < TASK_LIMIT && (loop->stacks || stack_room());
 }
 
 unsigned task_count(void)

@@ -6,11 +6,16 @@
 #ifndef LOOP_TASK_H
 #define LOOP_TASK_H
 
+#include "base/sanitize.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
 #define TASK_STACK KIB(64) /* usable bytes; a guard page lies below */
-#define TASK_LIMIT 16384   /* tasks of one loop; task_room tells */
+#ifdef WITH_TSAN
+#define TASK_LIMIT 1024 /* ThreadSanitizer keeps 2 MiB for each, and has room for 8128 in all */
+#else
+#define TASK_LIMIT 16384 /* tasks of one loop; task_room tells */
+#endif
 
 struct task;
 typedef void task_fn(void *arg);
@@ -22,7 +27,8 @@ struct task *task_spawn(const char *name, task_fn *fn, void *arg);
 struct task *task_self(void);
 const char *task_name(const struct task *task);
 struct loop *task_loop(const struct task *task);
-/* Whether the calling thread's loop may start another task (TASK_LIMIT): ask before taking on new work from outside. */
+/* Whether the calling thread's loop may start another task (TASK_LIMIT, and what the system maps for the whole
+ * process): ask before taking on new work from outside. */
 bool task_room(void);
 /* Tasks alive on the calling thread's loop. */
 unsigned task_count(void);
