@@ -43,7 +43,7 @@ test-threads: check-deps-test
 
 test-e2e: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,debug,build-debug,parley)
-	PARLEY_BIN=build-debug/parley node --test --test-concurrency=2 tests/e2e/*.test.mjs
+	PARLEY_BIN=build-debug/parley node --test --test-concurrency=2 --test-reporter=spec tests/e2e/*.test.mjs
 
 check: ## layers, lengths, banned calls, documentation
 	@python3 tools/check_layers.py
@@ -55,7 +55,7 @@ check: ## layers, lengths, banned calls, documentation
 coverage: check-deps-test tests/node_modules/.package-lock.json ## run the tests instrumented and print what they reach
 	$(call build,coverage,build-coverage)
 	@find build-coverage -name '*.gcda' -delete
-	$(call CTEST,build-coverage) -LE checks --quiet
+	$(call CTEST,build-coverage) -LE checks
 	PARLEY_BIN=build-coverage/parley node --test --test-concurrency=2 --test-reporter=dot tests/e2e/*.test.mjs
 	@tools/coverage.sh build-coverage
 
