@@ -88,6 +88,13 @@ static int catch_up(struct follower_task *l, struct err *e)
     return send_reset(l, &join, e);
 }
 
+/* The log has no end, so the stream gets one when the server shuts down; a reply being written is told to its end. */
+static bool is_last_call(const struct follower_task *l)
+{
+    struct str running;
+    return http_draining(l->rq) && !l->follower.lagged && !room_running(&l->follower, &running).p;
+}
+
 static int forward(struct follower_task *l, struct err *e)
 {
     for (;;) {
@@ -101,6 +108,8 @@ static int forward(struct follower_task *l, struct err *e)
             if (last)
                 return 0;
         }
+        if (is_last_call(l))
+            return 0;
         if (l->follower.lagged ? catch_up(l, e) < 0 : task_park(e) < 0)
             return -1;
     }

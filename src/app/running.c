@@ -14,13 +14,20 @@ struct loop_drain {
     struct running *r;
     struct loop *loop;
     struct timer tick;
-    uint64_t give_up_ms;
+    uint64_t timeout_ms, give_up_ms;
     bool aborted;
+    atomic_bool over; /* as of its last tick, read by all */
 };
 
+/* A loop that has nothing to do stays for those that have: their requests may call its rooms. */
 static bool is_over(struct loop_drain *d)
 {
-    return server_idle(d->r->server, d->loop) && chat_busy(d->r->chat) == 0 && task_count() == 0;
+    struct running *r = d->r;
+    bool over = server_idle(r->server, d->loop) && chat_busy(r->chat) == 0 && task_count() == 0;
+    atomic_store_explicit(&d->over, over, memory_order_release);
+    for (size_t i = 0; over && i < r->nloops; i++)
+        over = atomic_load_explicit(&r->drains[i].over, memory_order_acquire);
+    return over;
 }
 
 static void drain_tick(struct timer *timer)
@@ -45,7 +52,7 @@ static void drain_loop(void *arg)
 {
     struct loop_drain *d = arg;
     d->tick.fn = drain_tick;
-    d->give_up_ms = loop_now_ms(d->loop) + d->r->cfg->drain_timeout_ms;
+    d->give_up_ms = loop_now_ms(d->loop) + d->timeout_ms;
     server_drain(d->r->server, d->loop);
     timer_start(d->loop, &d->tick, 0);
 }
@@ -59,8 +66,11 @@ static void drain(struct running *r)
     for (size_t i = 0; i < r->nloops; i++) {
         r->drains[i].r = r;
         r->drains[i].loop = r->loops[i];
-        loop_post(r->loops[i], drain_loop, &r->drains[i]);
+        r->drains[i].timeout_ms = r->cfg->drain_timeout_ms;
+        atomic_init(&r->drains[i].over, false);
     }
+    for (size_t i = 0; i < r->nloops; i++)
+        loop_post(r->loops[i], drain_loop, &r->drains[i]);
 }
 
 static void on_term(uv_signal_t *signal, int number)

@@ -110,7 +110,6 @@ static void run_loops(struct running *r)
 
 static void close_parts(struct running *r)
 {
-    r->tls = r->server ? r->tls : tls_free(r->tls);
     for (size_t i = 0; i < r->nloops; i++)
         r->loops[i] = loop_free(r->loops[i]);
     server_free(r->server);

@@ -338,7 +338,10 @@ void exchange_complete(struct http_exchange *x)
             conn_finish(&hc->conn);
         } else {
             hc->skip = left;
-            http_conn_enter(hc, left ? HC_SKIP : HC_IDLE);
+            if (left)
+                http_conn_enter(hc, HC_SKIP);
+            else
+                http_conn_next(hc);
             conn_resume(&hc->conn); /* pipelined requests may wait */
         }
     }

@@ -70,6 +70,9 @@ int http_stream_blob(struct http_request *rq, struct blob *blob, struct err *e);
 void http_stream_end(struct http_request *rq);
 /* Whether a reply (or its head) was already begun. */
 bool http_replied(const struct http_request *rq);
+/* Whether the server shuts down: a reply without an end of its own should end now. When that begins, the task of a
+ * reply that sse_begin began is woken. */
+bool http_draining(const struct http_request *rq);
 /* The task stays alive when the client goes away; waits on the reply then fail. For handlers that must finish. */
 void http_survive(struct http_request *rq);
 

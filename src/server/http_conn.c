@@ -69,6 +69,16 @@ void http_conn_enter(struct http_conn *hc, enum http_state next)
     arm(hc);
 }
 
+void http_conn_next(struct http_conn *hc)
+{
+    if (!hc->sl->draining) {
+        http_conn_enter(hc, HC_IDLE);
+        return;
+    }
+    http_conn_enter(hc, HC_FINISH);
+    conn_finish(&hc->conn);
+}
+
 static void refuse(struct http_conn *hc, const struct err *e)
 {
     struct http_exchange *x = hc->state == HC_BODY ? hc->x : exchange_new(hc, NULL, STR(""));
@@ -140,7 +150,7 @@ static size_t skip_body(struct http_conn *hc, size_t n)
     size_t used = (size_t)MIN(hc->skip, (uint64_t)n);
     hc->skip -= used;
     if (!hc->skip)
-        http_conn_enter(hc, HC_IDLE);
+        http_conn_next(hc);
     return used;
 }
 
@@ -266,7 +276,8 @@ void http_conn_drain(struct http_conn *hc)
     if (hc->state == HC_UPGRADED) {
         websocket_drain(hc->owner);
     } else if (hc->state == HC_IDLE) {
-        http_conn_enter(hc, HC_FINISH);
-        conn_finish(&hc->conn);
+        http_conn_next(hc);
+    } else if (hc->state == HC_RUNNING && hc->x && hc->x->sse && hc->x->task) {
+        task_wake(hc->x->task); /* it may want to end: http_draining */
     }
 }

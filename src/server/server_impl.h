@@ -180,6 +180,8 @@ void http_conn_open(struct server_port *port, int fd, const struct sockaddr_in6 
 void http_conn_drain(struct http_conn *hc);
 /* The only writer of hc->state. */
 void http_conn_enter(struct http_conn *hc, enum http_state next);
+/* All of the last request is done with: waits for the next one, or finishes while the server drains. */
+void http_conn_next(struct http_conn *hc);
 
 /* ---- server.c ---- */
 

@@ -105,6 +105,11 @@ bool http_replied(const struct http_request *rq)
     return container_of(rq, const struct http_exchange, rq)->status != 0;
 }
 
+bool http_draining(const struct http_request *rq)
+{
+    return container_of(rq, const struct http_exchange, rq)->sl->draining;
+}
+
 void http_survive(struct http_request *rq)
 {
     http_exchange(rq)->survive = true;

@@ -20,7 +20,7 @@ function environment(env, dataDir) {
         PORT: '0',
         DATA_DIR: dataDir,
         LOG_LEVEL: 'info',
-        THREADS: '1',
+        THREADS: process.env.PARLEY_TEST_THREADS ?? '1',
         ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? 'detect_leaks=1',
         UBSAN_OPTIONS: 'print_stacktrace=1',
         TSAN_OPTIONS: process.env.TSAN_OPTIONS ?? '',
