@@ -2,6 +2,7 @@
 #include "api/socket.h"
 
 #include "base/limits.h"
+#include "chat/notice.h"
 
 const char *event_name(const struct room_event *event)
 {
@@ -14,6 +15,7 @@ const char *event_name(const struct room_event *event)
         [ROOM_TYPING] = "typing",
         [ROOM_READ] = "message_read",
         [ROOM_DELETED] = "deleted",
+        [ROOM_NOTICE] = "notice",
     };
     return names[event->type];
 }
@@ -27,12 +29,6 @@ static void put_message_of(struct jw *w, const struct room_event *event, const c
                                      .content = failed ? event->whole : event->text,
                                      .created_us = event->at_us,
                                      .status = status});
-}
-
-static enum message_status status_of(const struct room_event *event)
-{
-    bool cut = str_eqc(event->finish, "cancelled") || str_eqc(event->finish, "interrupted");
-    return event->type == ROOM_REPLY_FAILED ? MESSAGE_FAILED : cut ? MESSAGE_INTERRUPTED : MESSAGE_COMPLETE;
 }
 
 static void put_user_message(struct jw *w, const struct room_event *event)
@@ -53,7 +49,7 @@ static void put_ended(struct jw *w, const struct room_event *event)
         jw_kstr(w, "finishReason", event->finish);
     }
     jw_key(w, "message");
-    put_message_of(w, event, "assistant", status_of(event));
+    put_message_of(w, event, "assistant", event->status);
 }
 
 static void put_typing(struct jw *w, const struct room_event *event)
@@ -63,9 +59,19 @@ static void put_typing(struct jw *w, const struct room_event *event)
     jw_kbool(w, "isTyping", str_eqc(event->text, "1"));
 }
 
+static void put_notice(struct jw *w, const struct room_event *event)
+{
+    struct notice notice = notice_of(event);
+    jw_kstr(w, "messageId", notice.trace_id);
+    jw_kstr(w, "role", notice.kind == NOTICE_REPLY ? STR("assistant") : STR("user"));
+    jw_kstr(w, "text", notice.text);
+    jw_kbool(w, "end", notice.end);
+}
+
 void put_event(struct jw *w, const struct room_event *event)
 {
-    jw_kstr(w, "conversationId", event->conversation_id);
+    if (event->type != ROOM_NOTICE)
+        jw_kstr(w, "conversationId", event->conversation_id);
     switch (event->type) {
     case ROOM_MESSAGE:
         put_user_message(w, event);
@@ -87,6 +93,9 @@ void put_event(struct jw *w, const struct room_event *event)
     case ROOM_READ:
         jw_kstr(w, "messageId", event->message_id);
         jw_kstr(w, "readBy", event->user_id);
+        break;
+    case ROOM_NOTICE:
+        put_notice(w, event);
         break;
     case ROOM_DELETED:
     case ROOM_EVENT_TYPES:

@@ -81,6 +81,9 @@ int room_lock(struct room_view *view, struct err *e);
 void room_unlock(struct room_view *view);
 /* Home loop only: numbers the event, puts it into the log and sends it to the copies. Takes over the reference. */
 void room_append(struct room_view *view, struct room_event *event);
+/* Any loop: brings a passing event to its conversation's home, where it is appended if anybody follows. Takes over the
+ * reference. */
+void room_pass(struct chat *chat, struct room_event *event);
 struct room_cursor room_now(const struct room_view *view);
 
 /* An event to be: strings are copied into one allocation. */

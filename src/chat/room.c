@@ -315,7 +315,7 @@ static void pass(void *arg)
     free(passing);
 }
 
-static void pass_on(struct chat *chat, struct room_event *event)
+void room_pass(struct chat *chat, struct room_event *event)
 {
     struct passing *passing = mem_alloc(sizeof *passing);
     *passing = (struct passing){chat_home_loop(chat, event->conversation_id), event};
@@ -328,7 +328,7 @@ static void pass_on(struct chat *chat, struct room_event *event)
 void room_typing(struct chat *chat, struct str conversation_id, const void *origin, struct str user_id,
                  struct str user_name, bool typing)
 {
-    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_TYPING,
+    room_pass(chat, room_event_new(&(struct room_event){.type = ROOM_TYPING,
                                                       .conversation_id = conversation_id,
                                                       .origin = origin,
                                                       .user_id = user_id,
@@ -339,7 +339,7 @@ void room_typing(struct chat *chat, struct str conversation_id, const void *orig
 void room_read(struct chat *chat, struct str conversation_id, const void *origin, struct str user_id,
                struct str message_id)
 {
-    pass_on(chat, room_event_new(&(struct room_event){.type = ROOM_READ,
+    room_pass(chat, room_event_new(&(struct room_event){.type = ROOM_READ,
                                                       .conversation_id = conversation_id,
                                                       .origin = origin,
                                                       .user_id = user_id,
