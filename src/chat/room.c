@@ -20,6 +20,12 @@ static void subscription_free(struct subscription *sub)
     free(sub);
 }
 
+/* Not asked of the loop: what was posted may run when that is freed already. */
+static size_t index_of(const struct chat_loop *at)
+{
+    return (size_t)(at - at->chat->loops);
+}
+
 static struct subscription *subscription_new(struct room_view *copy)
 {
     struct subscription *sub = mem_zalloc(sizeof *sub);
@@ -44,7 +50,7 @@ static void unsubscribe(void *arg)
 {
     struct subscription *sub = arg;
     struct room_view *view = room_view_find(sub->home, str_n(sub->id, sub->id_len));
-    unsigned index = loop_index(sub->copy->loop);
+    size_t index = index_of(sub->copy);
     if (view && view->home->subscribed[index]) {
         view->home->subscribed[index] = false;
         view->home->nsubscribers--;
@@ -225,7 +231,7 @@ static void subscribe(void *arg)
         return;
     }
     struct room_view *view = home_view(sub->home->chat, str_n(sub->id, sub->id_len));
-    unsigned index = loop_index(sub->copy->loop);
+    size_t index = index_of(sub->copy);
     if (!view->home->subscribed[index]) {
         view->home->subscribed[index] = true;
         view->home->nsubscribers++;
@@ -329,19 +335,19 @@ void room_typing(struct chat *chat, struct str conversation_id, const void *orig
                  struct str user_name, bool typing)
 {
     room_pass(chat, room_event_new(&(struct room_event){.type = ROOM_TYPING,
-                                                      .conversation_id = conversation_id,
-                                                      .origin = origin,
-                                                      .user_id = user_id,
-                                                      .user_name = user_name,
-                                                      .text = typing ? STR("1") : STR("0")}));
+                                                        .conversation_id = conversation_id,
+                                                        .origin = origin,
+                                                        .user_id = user_id,
+                                                        .user_name = user_name,
+                                                        .text = typing ? STR("1") : STR("0")}));
 }
 
 void room_read(struct chat *chat, struct str conversation_id, const void *origin, struct str user_id,
                struct str message_id)
 {
     room_pass(chat, room_event_new(&(struct room_event){.type = ROOM_READ,
-                                                      .conversation_id = conversation_id,
-                                                      .origin = origin,
-                                                      .user_id = user_id,
-                                                      .message_id = message_id}));
+                                                        .conversation_id = conversation_id,
+                                                        .origin = origin,
+                                                        .user_id = user_id,
+                                                        .message_id = message_id}));
 }
