@@ -23,10 +23,10 @@ struct websocket_ops {
 };
 
 void *websocket_user(struct websocket *ws);
-void *websocket_ctx(struct websocket *ws);            /* the routes' owner: what router_add got */
+void *websocket_ctx(struct websocket *ws); /* the routes' owner: what router_add got */
 const struct http_route *websocket_route(struct websocket *ws);
-struct str websocket_address(struct websocket *ws);   /* the client's */
-const char *websocket_id(struct websocket *ws);       /* unique, for logs */
+struct str websocket_address(struct websocket *ws); /* the client's */
+const char *websocket_id(struct websocket *ws);     /* unique, for logs */
 bool websocket_is_open(const struct websocket *ws);
 
 /* Queues one message (copied). Beyond LIMIT_WS_QUEUE unsent bytes the slow-consumer policy applies: the socket is

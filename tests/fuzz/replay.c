@@ -1,5 +1,5 @@
-/* Feeds a fuzz target every file of a folder, and every prefix of the small ones: what the fuzzer once found stays fixed,
- * and truncated input is covered in every build. */
+/* Feeds a fuzz target every file of a folder, and every prefix of the small ones: what the fuzzer once found stays
+ * fixed, and truncated input is covered in every build. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
