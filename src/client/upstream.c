@@ -244,8 +244,10 @@ static CURL *make_easy(const struct upstream *u)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      (long)(u->config.http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    /* Calls that come together share the connection that the first one opens. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, u->config.http2 ? 1L : 0L);
+    /* Calls that come together share the connection that the first one opens. Not without TLS: libcurl would hold them
+     * back until the first reply tells it that the upstream speaks HTTP/1.1. */
+    bool tls = str_starts(str_c(upstream_base_url(u)), STR("https:"));
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, u->config.http2 && tls ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)u->config.connect_timeout);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 16384L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "parley");
