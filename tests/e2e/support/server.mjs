@@ -48,6 +48,13 @@ export async function run(args, { env = {}, cwd, input = '' } = {}) {
     return { code, signal, stdout, stderr };
 }
 
+/* A test that is given up must not leave its servers behind. */
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGTERM', 'SIGINT']) {
+    process.on(signal, () => process.exit(1));
+}
+
 export class Server {
     constructor({ env = {}, args = ['serve'], folder, wrapper = [] }) {
         Object.assign(this, { env, args, folder, wrapper, stderr: '', stdout: '', ports: [] });
@@ -80,7 +87,10 @@ export class Server {
             env: environment(this.env, this.dataDir),
             stdio: ['ignore', 'pipe', 'pipe'],
         });
-        this.exited = once(this.child, 'close').then(([code, signal]) => {
+        const { child } = this;
+        running.add(child);
+        this.exited = once(child, 'close').then(([code, signal]) => {
+            running.delete(child);
             this.exit = { code, signal };
             return this.exit;
         });
