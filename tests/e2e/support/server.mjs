@@ -39,6 +39,7 @@ export async function run(args, { env = {}, cwd, input = '' } = {}) {
     let stderr = '';
     child.stdout.on('data', (chunk) => (stdout += chunk));
     child.stderr.on('data', (chunk) => (stderr += chunk));
+    child.stdin.on('error', () => {}); // it may end without reading
     child.stdin.end(input);
     const [code, signal] = await once(child, 'close');
     if (!cwd) {
