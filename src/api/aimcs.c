@@ -2,6 +2,7 @@
 #include "api/aimcs_impl.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "server/server.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ void aimcs_put_id(struct jw *w)
     jw_kstr(w, "id", str_c(id));
 }
 
-static void put_context(struct jw *w, const struct json_value *context)
+void aimcs_put_context(struct jw *w, const struct json_value *context)
 {
     bool given = context->type == JSON_OBJECT || context->type == JSON_ARRAY;
     jw_kraw(w, "context", given ? context->raw : STR("{}"));
@@ -29,6 +30,8 @@ int aimcs_ask(struct api *api, struct str conversation_id, struct str message, c
               struct aimcs_answer *answer, struct err *e)
 {
     *answer = (struct aimcs_answer){.usage = {-1, -1}};
+    if (message.n > LIMIT_MESSAGE_TEXT)
+        return err_set(e, ERR_INVALID_REQUEST, "Message is longer than %zu bytes", (size_t)LIMIT_MESSAGE_TEXT);
     if (!chat_has_model(api->chat)) {
         answer->text = echo_text(arena, "Echo: ", message);
         return 0;
@@ -67,14 +70,14 @@ void aimcs_chat_post(struct http_request *rq, struct chat_post *post)
         http_reply_error(rq, &e);
         return;
     }
-    struct jw w = reply_writer(rq, LIMIT_REPLY_TEXT * 4);
+    struct jw w = reply_writer(rq, SIZE_MAX / 2);
     jw_obj(&w);
     aimcs_put_id(&w);
     if (answer.ai_used)
         jw_kstr(&w, "sender", STR("Zimax AI"));
     jw_kstr(&w, "message", answer.text);
     jw_kiso(&w, "timestamp", clock_wall_ms());
-    put_context(&w, &post->wants[WANT_CONTEXT].value);
+    aimcs_put_context(&w, &post->wants[WANT_CONTEXT].value);
     jw_kbool(&w, "aiUsed", answer.ai_used);
     if (answer.ai_used) {
         jw_kstr(&w, "originalMessage", post->message);

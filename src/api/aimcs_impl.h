@@ -21,6 +21,9 @@ int aimcs_ask(struct api *api, struct str conversation_id, struct str message, c
 /* The member "id": the time in milliseconds, as this dialect's clients know it. */
 void aimcs_put_id(struct jw *w);
 
+/* The member "context": the client's own, {} when it sent none. */
+void aimcs_put_context(struct jw *w, const struct json_value *context);
+
 extern const struct websocket_ops aimcs_socket; /* /ws/audio and / */
 
 #endif

@@ -35,6 +35,15 @@ static void send_error(struct websocket *ws, const char *message)
     send_frame(ws, &w);
 }
 
+static void on_failed(struct websocket *ws, const struct err *e)
+{
+    struct buf out;
+    struct jw w = frame(&out, "error");
+    jw_kstr(&w, "message", str_c(e->text));
+    jw_kstr(&w, "code", str_c(err_name(e->code)));
+    send_frame(ws, &w);
+}
+
 /* The frame that most clients send most often: written without any allocation. */
 static void on_ping(struct socket_message *m)
 {
@@ -65,14 +74,18 @@ static void on_test(struct socket_message *m)
     send_frame(m->ws, &w);
 }
 
-static void on_audio(struct socket_message *m)
+static void send_received(struct websocket *ws, const struct json_value *data)
 {
-    const struct json_value *data = &m->wants[WANT_DATA].value;
     struct buf out;
     struct jw w = frame(&out, "audio_received");
     jw_kstr(&w, "message", STR("Audio data received"));
     jw_kint(&w, "dataSize", data->type == JSON_STRING ? (int64_t)data->raw.n : 0);
-    send_frame(m->ws, &w);
+    send_frame(ws, &w);
+}
+
+static void on_audio(struct socket_message *m)
+{
+    send_received(m->ws, &m->wants[WANT_DATA].value);
 }
 
 static void on_stop_audio(struct socket_message *m)
@@ -86,15 +99,10 @@ static void on_stop_audio(struct socket_message *m)
 static void on_audio_chunk(struct socket_message *m)
 {
     const struct json_value *data = &m->wants[WANT_AUDIO_DATA].value;
-    if (data->type != JSON_STRING || data->raw.n == 0) {
+    if (data->type == JSON_STRING && data->raw.n)
+        send_received(m->ws, data);
+    else
         send_error(m->ws, "Audio data is required");
-        return;
-    }
-    struct buf out;
-    struct jw w = frame(&out, "audio_received");
-    jw_kstr(&w, "message", STR("Audio data received"));
-    jw_kint(&w, "dataSize", (int64_t)data->raw.n);
-    send_frame(m->ws, &w);
 }
 
 /* All messages of one socket belong to one conversation, so the model knows what was said before. */
@@ -111,13 +119,19 @@ static struct str conversation_of(struct socket_message *m)
     return arena_str(m->arena, str_n(state->conversation, UUID_LEN));
 }
 
-static int ask(struct socket_message *m, struct str message, struct aimcs_answer *answer)
+/* The message and its answer; -1 when the client was told why there is none. */
+static int ask(struct socket_message *m, const struct json_value *text, const char *required, struct str *message,
+               struct aimcs_answer *answer)
 {
     struct err e;
-    if (aimcs_ask(socket_api(m->ws), conversation_of(m), message, m->ws, m->arena, answer, &e) == 0)
+    *message = want_text(m->arena, text);
+    if (str_trim(*message).n == 0) {
+        send_error(m->ws, required);
+        return -1;
+    }
+    if (aimcs_ask(socket_api(m->ws), conversation_of(m), *message, m->ws, m->arena, answer, &e) == 0)
         return 0;
-    if (e.code != ERR_CANCELLED)
-        send_error(m->ws, e.text);
+    socket_fail(m->ws, &e);
     return -1;
 }
 
@@ -134,15 +148,11 @@ static void put_answer(struct jw *w, struct str message, const struct aimcs_answ
 
 static void on_chat(struct socket_message *m)
 {
-    struct str message = want_text(m->arena, &m->wants[WANT_MESSAGE_TEXT].value);
     struct aimcs_answer answer;
-    if (str_trim(message).n == 0) {
-        send_error(m->ws, "Chat message is required");
-        return;
-    }
-    if (ask(m, message, &answer) < 0)
-        return;
+    struct str message;
     struct buf out;
+    if (ask(m, &m->wants[WANT_MESSAGE_TEXT].value, "Chat message is required", &message, &answer) < 0)
+        return;
     struct jw w = frame(&out, "chat_response");
     put_answer(&w, message, &answer);
     send_frame(m->ws, &w);
@@ -150,20 +160,15 @@ static void on_chat(struct socket_message *m)
 
 static void on_text_message(struct socket_message *m)
 {
-    struct str message = want_text(m->arena, &m->wants[WANT_TEXT].value);
-    const struct json_value *context = &m->wants[WANT_CTX].value;
     struct aimcs_answer answer;
-    if (str_trim(message).n == 0) {
-        send_error(m->ws, "Text is required");
-        return;
-    }
-    if (ask(m, message, &answer) < 0)
-        return;
+    struct str message;
     struct buf out;
+    if (ask(m, &m->wants[WANT_TEXT].value, "Text is required", &message, &answer) < 0)
+        return;
     struct jw w = frame(&out, "text_response");
     aimcs_put_id(&w);
     put_answer(&w, message, &answer);
-    jw_kraw(&w, "context", context->type == JSON_OBJECT || context->type == JSON_ARRAY ? context->raw : STR("{}"));
+    aimcs_put_context(&w, &m->wants[WANT_CTX].value);
     if (answer.ai_used) {
         jw_key(&w, "usage");
         put_usage(&w, &answer.usage);
@@ -212,6 +217,7 @@ static const struct socket_dialect dialect = {
     .ncommands = COUNT(commands),
     .unknown = on_unknown,
     .malformed = on_malformed,
+    .failed = on_failed,
 };
 
 static void on_open(struct websocket *ws, struct http_request *rq)

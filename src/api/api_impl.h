@@ -58,6 +58,11 @@ struct str want_text(struct arena *arena, const struct json_value *v);
 /* A writer whose buffer lives in the arena until http_reply_jw or the arena's end frees it. */
 struct jw reply_writer(struct http_request *rq, size_t max);
 
+/* The header of a coming error reply, when the error says how long to wait. */
+void reply_retry_after(struct http_request *rq, const struct err *e);
+/* The error as dialect 001 has them: its text alone. */
+void reply_plain_error(struct http_request *rq, const struct err *e);
+
 /* ---- POST /api/chat, one function per dialect ---- */
 
 struct chat_post {

@@ -80,7 +80,7 @@ static void chat_as(struct http_request *rq, enum profile asked)
     }
     enum profile profile = asked ? asked : decide(rq, &post);
     if (admit_dialect(rq, dialects[profile], &e) < 0) {
-        http_reply_error(rq, &e);
+        (profile == PROFILE_OPENAI ? reply_plain_error : http_reply_error)(rq, &e);
         return;
     }
     post.message = want_text(rq->arena, &post.wants[WANT_MESSAGE].value);

@@ -32,8 +32,8 @@ static void answer(struct http_request *rq, const struct turn_ticket *ticket, co
         return;
     }
     const struct message *reply = find_message(&c, ticket->reply_id);
-    if (!reply) {
-        err_set(&e, ERR_INTERNAL_ERROR, NULL);
+    if (!reply || reply->status == MESSAGE_STREAMING) { /* the turn is over, but the store could not keep its outcome */
+        err_set(&e, ERR_STORE_UNAVAILABLE, NULL);
         http_reply_error(rq, &e);
         return;
     }
@@ -61,8 +61,6 @@ void conversations_chat_post(struct http_request *rq, struct chat_post *post)
     struct turn_ticket ticket;
     struct turn_result result;
     struct err e;
-    if (private_refused(rq, request.conversation_id))
-        return;
     if (turn_start(api->chat, &request, rq->arena, &ticket, &e) < 0 ||
         turn_wait(api->chat, &ticket, rq->arena, &result, &e) < 0) {
         http_reply_error(rq, &e);
@@ -73,38 +71,51 @@ void conversations_chat_post(struct http_request *rq, struct chat_post *post)
 
 /* ---- /api/conversations ---- */
 
-struct listing {
-    struct http_request *rq;
-    bool any;
-};
+static void begin_list(struct http_request *rq, struct buf *out)
+{
+    if (http_replied(rq))
+        return;
+    http_stream_begin(rq, 200, STR("application/json; charset=utf-8"));
+    buf_byte(out, '[');
+}
 
 static int list_one(void *arg, const struct conversation *c, struct err *e)
 {
-    struct listing *listing = arg;
+    struct http_request *rq = arg;
     struct buf out = BUF_INIT(SIZE_MAX / 2);
     struct jw w = jw_begin(&out);
-    w.comma = listing->any;
-    listing->any = true;
+    w.comma = http_replied(rq);
+    begin_list(rq, &out);
     put_conversation(&w, c);
-    int result = http_stream_write(listing->rq, buf_str(&out), e);
+    int result = http_stream_write(rq, buf_str(&out), e);
     buf_free(&out);
     return result;
 }
 
-/* Sent as it is read: neither the number of conversations nor their length is held in memory. */
+static void end_list(struct http_request *rq)
+{
+    struct buf out = BUF_INIT(KIB(1));
+    struct err e;
+    begin_list(rq, &out);
+    buf_byte(&out, ']');
+    if (http_stream_write(rq, buf_str(&out), &e) == 0)
+        http_stream_end(rq);
+    buf_free(&out);
+}
+
+/* Sent as it is read: neither the number of conversations nor their length is held in memory. A list that cannot be
+ * read to its end is cut: the client sees that it is not whole. */
 static void get_all(struct http_request *rq)
 {
     if (private_refused(rq, STR("")))
         return;
-    struct listing listing = {.rq = rq};
     struct conversation_walk walk = {
-        .order = CONVERSATION_BY_UPDATED, .messages = STORE_ALL, .each = list_one, .arg = &listing};
+        .order = CONVERSATION_BY_UPDATED, .messages = STORE_ALL, .each = list_one, .arg = rq};
     struct err e;
-    http_stream_begin(rq, 200, STR("application/json; charset=utf-8"));
-    if (http_stream_write(rq, STR("["), &e) < 0 || conversation_walk(api_of(rq)->chat, &scope, &walk, &e) < 0)
-        return; /* the body is cut: the client sees that it is not whole */
-    if (http_stream_write(rq, STR("]"), &e) == 0)
-        http_stream_end(rq);
+    if (conversation_walk(api_of(rq)->chat, &scope, &walk, &e) == 0)
+        end_list(rq);
+    else if (!http_replied(rq))
+        http_reply_error(rq, &e);
 }
 
 static void reply_conversation(struct http_request *rq, int status, const struct conversation *c)

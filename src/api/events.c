@@ -8,17 +8,19 @@
 #include "server/sse.h"
 #include "wire/sse.h"
 
-struct follower_task {
+#include <stdlib.h>
+
+struct event_stream {
     struct room_follower follower;
     struct task *task;
     struct http_request *rq;
     struct str id;
-    struct snapshot *snapshot; /* sent last; NULL: the log was replayed from the client's place */
+    struct snapshot_told *told; /* by the last reset; NULL: the log was replayed from the client's place */
 };
 
 static void on_news(struct room_follower *follower)
 {
-    task_wake(container_of(follower, struct follower_task, follower)->task);
+    task_wake(container_of(follower, struct event_stream, follower)->task);
 }
 
 static struct blob *event_as_sse(const struct room_event *event)
@@ -57,86 +59,144 @@ static int find(struct http_request *rq)
     return -1;
 }
 
-static int send_reset(struct follower_task *l, const struct room_join *join, struct err *e)
+static struct chat *chat_of(const struct event_stream *s)
 {
-    struct http_request *rq = l->rq;
+    return api_of(s->rq)->chat;
+}
+
+static void begin(struct event_stream *s)
+{
+    if (!http_replied(s->rq))
+        sse_begin(s->rq);
+}
+
+static int send_reset(struct event_stream *s, const struct room_join *join, struct arena *arena, struct err *e)
+{
     char id[ROOM_CURSOR_MAX];
-    if (!l->snapshot)
-        l->snapshot = arena_zalloc(rq->arena, sizeof *l->snapshot);
-    if (snapshot_load(api_of(rq)->chat, &scope, l->id, join, rq->arena, l->snapshot, e) < 0)
+    struct conversation conversation;
+    if (snapshot_load(chat_of(s), &scope, s->id, join, arena, &conversation, e) < 0)
         return -1;
+    free(s->told);
+    s->told = snapshot_told_new(&conversation);
     struct buf out = BUF_INIT(SIZE_MAX / 2);
     struct jw w = jw_begin(&out);
     jw_obj(&w);
     jw_key(&w, "conversation");
-    put_conversation(&w, &l->snapshot->conversation);
+    put_conversation(&w, &conversation);
     put_running(&w, join);
     jw_end_obj(&w);
     room_cursor_print(id, join->now);
-    int result = sse_send(rq, str_c(id), STR("reset"), buf_str(&out), e);
+    begin(s);
+    int result = sse_send(s->rq, str_c(id), STR("reset"), buf_str(&out), e);
     buf_free(&out);
     return result;
 }
 
-/* A reader too slow for the log starts anew from the store. */
-static int catch_up(struct follower_task *l, struct err *e)
+/* Follows from the cursor, or with a reset when there is none or the log does not reach back to it. */
+static int join_room(struct event_stream *s, const struct room_cursor *from, struct err *e)
 {
+    struct arena *arena = arena_new("event_stream"); /* not the request's: a slow reader joins again and again */
     struct room_join join;
-    room_leave(&l->follower);
-    if (room_follow(api_of(l->rq)->chat, l->id, &l->follower, NULL, l->rq->arena, &join, e) < 0)
-        return -1;
-    return send_reset(l, &join, e);
+    int result = room_follow(chat_of(s), s->id, &s->follower, from, arena, &join, e);
+    if (result == 0 && !join.replayed)
+        result = send_reset(s, &join, arena, e);
+    else if (result == 0)
+        begin(s);
+    arena_free(arena);
+    return result;
+}
+
+/* A reader too slow for the log starts anew from the store. */
+static int catch_up(struct event_stream *s, struct err *e)
+{
+    room_leave(&s->follower);
+    return join_room(s, NULL, e);
+}
+
+/* 1 when the stream is over, 0 when there is nothing more for now. */
+static int send_news(struct event_stream *s, struct err *e)
+{
+    struct room_event *event;
+    while ((event = room_next(&s->follower))) {
+        if (snapshot_has(s->told, event))
+            continue;
+        bool last = event->type == ROOM_DELETED;
+        if (sse_send_blob(s->rq, room_event_encoded(event, ROOM_AS_SSE, event_as_sse), e) < 0)
+            return -1;
+        if (last)
+            return 1;
+    }
+    return 0;
 }
 
 /* The log has no end, so the stream gets one when the server shuts down; a reply being written is told to its end. */
-static bool is_last_call(const struct follower_task *l)
+static bool is_last_call(const struct event_stream *s)
 {
     struct str running;
-    return http_draining(l->rq) && !l->follower.lagged && !room_running(&l->follower, &running).p;
+    return http_draining(s->rq) && !s->follower.lagged && !room_running(&s->follower, &running).p;
 }
 
-static int forward(struct follower_task *l, struct err *e)
+/* 0 at the orderly end. */
+static int follow_log(struct event_stream *s, struct err *e)
 {
-    for (;;) {
-        struct room_event *event;
-        while ((event = room_next(&l->follower))) {
-            if (l->snapshot && snapshot_has(l->snapshot, event))
-                continue;
-            bool last = event->type == ROOM_DELETED;
-            if (sse_send_blob(l->rq, room_event_encoded(event, ROOM_AS_SSE, event_as_sse), e) < 0)
-                return -1;
-            if (last)
-                return 0;
-        }
-        if (is_last_call(l))
-            return 0;
-        if (l->follower.lagged ? catch_up(l, e) < 0 : task_park(e) < 0)
-            return -1;
+    struct room_cursor cursor;
+    bool resumes = room_cursor_parse(sse_last_id(s->rq), &cursor) == 0;
+    int over = join_room(s, resumes ? &cursor : NULL, e);
+    while (over == 0) {
+        over = send_news(s, e);
+        if (over == 0 && is_last_call(s))
+            over = 1;
+        else if (over == 0)
+            over = s->follower.lagged ? catch_up(s, e) : task_park(e);
+    }
+    return over < 0 ? -1 : 0;
+}
+
+static void send_deleted(struct event_stream *s)
+{
+    struct buf data = BUF_INIT(KIB(4));
+    struct jw w = jw_begin(&data);
+    jw_obj(&w);
+    jw_kstr(&w, "conversationId", s->id);
+    jw_end_obj(&w);
+    sse_send(s->rq, STR(""), STR("deleted"), buf_str(&data), NULL);
+    buf_free(&data);
+}
+
+/* Before the stream began, an error is the reply. Later a stream that cannot go on is cut, so that the client comes
+ * again with its place in the log; but there is nothing to come back to when the conversation is gone. */
+static void end_stream(struct event_stream *s, const struct err *e)
+{
+    if (!http_replied(s->rq)) {
+        http_reply_error(s->rq, e);
+    } else if (e->code == ERR_CONVERSATION_NOT_FOUND) {
+        send_deleted(s);
+        sse_finish(s->rq);
     }
 }
 
-static int follow_log(struct follower_task *l, struct err *e)
+static void serve_stream(struct http_request *rq)
 {
-    struct room_cursor cursor;
-    struct room_join join;
-    bool resumes = room_cursor_parse(sse_last_id(l->rq), &cursor) == 0;
-    if (room_follow(api_of(l->rq)->chat, l->id, &l->follower, resumes ? &cursor : NULL, l->rq->arena, &join, e) < 0)
-        return -1;
-    if (!join.replayed && send_reset(l, &join, e) < 0)
-        return -1;
-    return forward(l, e);
+    struct event_stream s = {.follower.notify = on_news, .task = task_self(), .rq = rq, .id = rq->params[0]};
+    struct err e;
+    if (follow_log(&s, &e) == 0)
+        sse_finish(rq);
+    else
+        end_stream(&s, &e);
+    room_leave(&s.follower);
+    free(s.told);
 }
 
 static void get_events(struct http_request *rq)
 {
-    struct err e;
     if (find(rq) < 0)
         return;
-    sse_begin(rq);
-    struct follower_task l = {.follower.notify = on_news, .task = task_self(), .rq = rq, .id = rq->params[0]};
-    follow_log(&l, &e);
-    room_leave(&l.follower);
-    sse_finish(rq);
+    if (rq->method == HTTP_HEAD) {
+        sse_begin(rq);
+        sse_finish(rq);
+    } else {
+        serve_stream(rq);
+    }
 }
 
 static void post_cancel(struct http_request *rq)

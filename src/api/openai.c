@@ -2,8 +2,7 @@
 #include "api/api_impl.h"
 
 #include "api/openai_impl.h"
-#include "chat/relay.h"
-#include "server/sse.h"
+#include "api/relay_reply.h"
 
 static const char *type_of(const struct err *e)
 {
@@ -46,17 +45,11 @@ void openai_error_body(struct buf *out, const struct err *e)
     put_openai_error(&w, e, NULL);
 }
 
-static void put_retry_after(struct http_request *rq, const struct err *e)
-{
-    if (e->retry_after_ms)
-        http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms + 999) / 1000));
-}
-
 static void reply_openai_error(struct http_request *rq, const struct err *e, const char *param)
 {
     struct jw w = reply_writer(rq, KIB(8));
     put_openai_error(&w, e, param);
-    put_retry_after(rq, e);
+    reply_retry_after(rq, e);
     http_reply_jw(rq, e->status, &w);
 }
 
@@ -65,97 +58,58 @@ static void refuse(struct http_request *rq, struct str refusal, const struct err
 {
     struct json_want error = {.path = "error"};
     if (refusal.n && json_scan(refusal, &error, 1, NULL, NULL) == 0 && error.value.type == JSON_OBJECT) {
-        put_retry_after(rq, e);
+        reply_retry_after(rq, e);
         http_reply_json(rq, e->status, refusal);
     } else {
         reply_openai_error(rq, e, NULL);
     }
 }
 
-static void send_data(struct http_request *rq, struct str data)
+static void put_failure(struct jw *w, const struct err *e)
 {
-    sse_send(rq, STR(""), STR(""), data, NULL);
+    put_openai_error(w, e, NULL);
 }
 
-static void stream(struct http_request *rq, struct relay *relay)
-{
-    struct str raw;
-    struct err e;
-    int more;
-    sse_begin(rq);
-    while ((more = relay_next(relay, &raw, &e)) == 1)
-        if (sse_send(rq, STR(""), STR(""), raw, &e) < 0)
-            return;
-    if (more == 0) {
-        send_data(rq, STR("[DONE]"));
-    } else if (e.code != ERR_CANCELLED) {
-        struct jw w = reply_writer(rq, KIB(8));
-        put_openai_error(&w, &e, NULL);
-        send_data(rq, raw.n ? raw : buf_str(w.out));
-    }
-    sse_finish(rq);
-}
+static const struct relay_door relay_door = {refuse, put_failure};
 
-static void whole(struct http_request *rq, struct relay *relay)
-{
-    struct str raw;
-    struct err e;
-    int more = relay_next(relay, &raw, &e);
-    if (more == 1) {
-        http_reply_json(rq, 200, raw);
-        return;
-    }
-    if (more == 0)
-        err_set(&e, ERR_UPSTREAM, NULL);
-    refuse(rq, more < 0 ? raw : STR_NONE, &e);
-}
-
-/* 0, or -1 after answering. */
-static int check_body(struct http_request *rq, bool *streams)
+/* 0, or -1 with what is wrong; *param names the member it is about. */
+static int check_body(struct str body, bool *streams, const char **param, struct err *e)
 {
     struct json_want wants[] = {{.path = "messages"}, {.path = "stream"}};
+    const struct json_value *messages = &wants[0].value;
     enum json_type root;
-    struct err e;
-    if (rq->body.n == 0)
-        err_set(&e, ERR_INVALID_REQUEST, "We could not parse the JSON body of your request: it is empty");
-    else if (json_scan(rq->body, wants, COUNT(wants), &root, &e) == 0 && root != JSON_OBJECT)
-        err_set(&e, ERR_INVALID_REQUEST, "The body must be a JSON object");
-    else if (rq->body.n && root == JSON_OBJECT) {
-        struct json_iter it = json_iter(&wants[0].value);
-        struct json_value key, first;
-        *streams = wants[1].value.type == JSON_TRUE;
-        if (wants[0].value.type == JSON_ARRAY && json_each(&it, &key, &first))
-            return 0;
-        err_set(&e, ERR_INVALID_REQUEST,
-                wants[0].value.type == JSON_NONE ? "Missing required parameter: 'messages'."
-                                                 : "'messages' must be a non-empty array.");
-        reply_openai_error(rq, &e, "messages");
+    if (body.n == 0)
+        return err_set(e, ERR_INVALID_REQUEST, "We could not parse the JSON body of your request: it is empty");
+    if (json_scan(body, wants, COUNT(wants), &root, e) < 0)
         return -1;
-    }
-    reply_openai_error(rq, &e, NULL);
-    return -1;
+    if (root != JSON_OBJECT)
+        return err_set(e, ERR_INVALID_REQUEST, "The body must be a JSON object");
+    *param = "messages";
+    if (messages->type == JSON_NONE)
+        return err_set(e, ERR_INVALID_REQUEST, "Missing required parameter: 'messages'.");
+    struct json_iter it = json_iter(messages);
+    struct json_value key, first;
+    if (messages->type != JSON_ARRAY || !json_each(&it, &key, &first))
+        return err_set(e, ERR_INVALID_REQUEST, "'messages' must be a non-empty array.");
+    *streams = wants[1].value.type == JSON_TRUE;
+    return 0;
 }
 
 static void post_completions(struct http_request *rq)
 {
-    struct api *api = api_of(rq);
+    const char *param = NULL;
     bool streams = false;
-    if (check_body(rq, &streams) < 0)
+    struct err e;
+    if (check_body(rq->body, &streams, &param, &e) < 0) {
+        reply_openai_error(rq, &e, param);
         return;
+    }
     struct relay_request request = {.body = rq->body,
-                                    .default_model = api->config.openai_model,
+                                    .default_model = api_of(rq)->config.openai_model,
                                     .stream = streams,
                                     .offline = true,
                                     .dialect = "v1"};
-    struct str refusal = STR_NONE;
-    struct err e;
-    struct relay *relay = relay_open(api->chat, &request, rq->arena, &refusal, &e);
-    if (!relay) {
-        refuse(rq, refusal, &e);
-        return;
-    }
-    streams ? stream(rq, relay) : whole(rq, relay);
-    relay_close(relay);
+    relay_reply(rq, &request, &relay_door);
 }
 
 static int load_models(struct http_request *rq, struct buf *out)

@@ -3,7 +3,8 @@
 #include "api/socket.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
+#include "base/utf8.h"
+#include "chat/notice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,15 @@ static void send_failure(struct websocket *ws, const char *text)
     send_frame(ws, &w);
 }
 
+static void failed(struct websocket *ws, const struct err *e)
+{
+    struct buf out;
+    struct jw w = frame(&out, "ERROR");
+    jw_kstr(&w, "error", str_c(e->text));
+    jw_kstr(&w, "code", str_c(err_name(e->code)));
+    send_frame(ws, &w);
+}
+
 /* A frame that was no command: the lower-case form, with a payload. */
 static void send_error(struct websocket *ws, struct str text)
 {
@@ -117,7 +127,7 @@ static void get_chats(struct socket_message *m)
     jw_arr(&w);
     if (conversation_walk(socket_api(m->ws)->chat, &scope, &walk, &e) < 0) {
         buf_free(&out);
-        send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return;
     }
     jw_end_arr(&w);
@@ -142,7 +152,7 @@ static void create_chat(struct socket_message *m)
     }
     struct conversation chat = {.title = name.n ? name : default_name(m->arena)};
     if (conversation_create(socket_api(m->ws)->chat, &scope, &chat, m->arena, &made, &e) < 0) {
-        send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return;
     }
     struct buf out;
@@ -178,7 +188,7 @@ static void get_history(struct socket_message *m)
     }
     if (conversation_get(socket_api(m->ws)->chat, &scope, id, STORE_ALL, m->arena, &c, &e) < 0 &&
         e.code != ERR_CONVERSATION_NOT_FOUND) {
-        send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return;
     }
     struct buf out;
@@ -201,7 +211,7 @@ static void delete_chat(struct socket_message *m)
         return;
     }
     if (conversation_delete(socket_api(m->ws)->chat, &scope, id, &e) < 0 && e.code != ERR_CONVERSATION_NOT_FOUND) {
-        send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return;
     }
     struct buf out;
@@ -271,37 +281,61 @@ static bool push_reply(struct socket_follower *f)
     return false;
 }
 
-/* A message that was sent before: its reply is repeated from the store if it is over. */
-static bool reply_is_over(struct socket_message *m, const struct turn_ticket *ticket)
+/* Sends the reply as the store has it; false when it is still being written. */
+static bool send_stored(struct socket_message *m, const struct turn_ticket *ticket)
 {
     struct message_ref ref = {ticket->conversation_id, ticket->reply_id};
     struct message reply;
     struct err e;
-    if (!ticket->duplicate)
-        return false;
     if (store_message_get(chat_store(socket_api(m->ws)->chat), m->arena, &ref, &reply, &e) < 0) {
-        send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return true;
     }
     if (reply.status == MESSAGE_STREAMING)
         return false;
     if (reply.content.n)
         send_delta(m->ws, reply.id, reply.content, false);
-    send_delta(m->ws, reply.id, STR(""), true);
+    if (reply.status == MESSAGE_FAILED)
+        send_failure(m->ws, err_text(ERR_UPSTREAM));
+    else
+        send_delta(m->ws, reply.id, STR(""), true);
     return true;
 }
 
+static bool push_reply(struct socket_follower *f);
+
+static bool is_followed(struct websocket *ws, struct str reply_id)
+{
+    const struct socket_state *state = websocket_user(ws);
+    list_each(entry, &state->followers) {
+        const struct socket_follower *f = container_of(entry, struct socket_follower, link);
+        if (f->push == push_reply && str_eq(f->reply_id, reply_id))
+            return true;
+    }
+    return false;
+}
+
+/* The reply from its beginning: out of the log, or, when the log does not reach back to it or the message was sent
+ * before, out of the store if it is over. */
 static void follow_reply(struct socket_message *m, const struct turn_ticket *ticket)
 {
     struct room_join join;
     struct err e;
+    if (is_followed(m->ws, ticket->reply_id))
+        return; /* sent twice by an impatient client: one reply is enough */
     struct socket_follower *f = socket_follow(m->ws, ticket->conversation_id, &ticket->from, m->arena, &join, &e);
     if (!f) {
-        if (e.code != ERR_CANCELLED)
-            send_failure(m->ws, e.text);
+        socket_fail(m->ws, &e);
         return;
     }
+    bool runs = join.running_id.p && str_eq(join.running_id, ticket->reply_id);
     f->reply_id = (struct str){str_dup(ticket->reply_id), ticket->reply_id.n};
+    if ((ticket->duplicate || (!join.replayed && !runs)) && send_stored(m, ticket)) {
+        socket_unfollow(f);
+        return;
+    }
+    if (!join.replayed && runs)
+        send_missing(f, join.running_text);
     socket_follow_start(f, push_reply);
 }
 
@@ -321,12 +355,10 @@ static void send_message(struct socket_message *m)
                                    .origin = m->ws};
     struct turn_ticket ticket;
     struct err e;
-    if (turn_start(api->chat, &request, m->arena, &ticket, &e) < 0) {
-        if (e.code != ERR_CANCELLED)
-            send_failure(m->ws, e.text);
-    } else if (!reply_is_over(m, &ticket)) {
+    if (turn_start(api->chat, &request, m->arena, &ticket, &e) < 0)
+        socket_fail(m->ws, &e);
+    else
         follow_reply(m, &ticket);
-    }
 }
 
 static void cancel_message(struct socket_message *m)
@@ -339,6 +371,10 @@ static void cancel_message(struct socket_message *m)
         return;
     }
     bool found = conversation_get(socket_api(m->ws)->chat, &scope, id, 0, m->arena, &c, &e) == 0;
+    if (!found && e.code != ERR_CONVERSATION_NOT_FOUND) {
+        socket_fail(m->ws, &e);
+        return;
+    }
     struct buf out;
     struct jw w = frame(&out, "CANCELLED");
     jw_kstr(&w, "chatId", id);
@@ -363,11 +399,12 @@ static bool refused(struct socket_message *m)
 static void unknown(struct socket_message *m)
 {
     const struct json_value *type = &m->wants[WANT_TYPE].value;
-    char text[160];
-    if (type->type == JSON_STRING && type->raw.n)
-        snprintf(text, sizeof text, "Unknown action: %.*s", (int)MIN(type->raw.n, (size_t)100), type->raw.p);
-    else
-        snprintf(text, sizeof text, "No action found in message");
+    char text[160] = "No action found in message";
+    struct buf scratch = BUF_INIT(KIB(64));
+    struct str name = json_text(type, &scratch);
+    if (name.n)
+        snprintf(text, sizeof text, "Unknown action: %.*s", (int)utf8_whole(name.p, MIN(name.n, (size_t)100)), name.p);
+    buf_free(&scratch);
     send_error(m->ws, str_c(text));
 }
 
@@ -394,19 +431,83 @@ static const struct socket_dialect dialect = {
     .refused = refused,
     .unknown = unknown,
     .malformed = malformed,
+    .failed = failed,
 };
+
+/* ---- notices: what devices say and hear goes to every socket ---- */
+
+struct pichat_state {
+    struct socket_state socket; /* first: websocket_user */
+    struct websocket *ws;
+    struct room_follower notices;
+};
+
+static struct blob *notice_as_frame(const struct room_event *event)
+{
+    struct notice notice = notice_of(event);
+    struct buf out;
+    struct jw w = frame(&out, notice.kind == NOTICE_REPLY ? "MESSAGE" : "FIRST_MESSAGE");
+    jw_kstr(&w, "content", notice.text);
+    jw_kstr(&w, "traceId", notice.trace_id);
+    jw_kbool(&w, "end", notice.end);
+    jw_end_obj(&w);
+    struct blob *encoded = websocket_encode(WS_TEXT, buf_str(&out));
+    buf_free(&out);
+    return encoded;
+}
+
+/* A socket that reads too slowly for the log misses what it no longer has. */
+static void push_notices(struct pichat_state *state)
+{
+    struct room_event *event;
+    while (websocket_queued(state->ws) < CONN_HIGH_MARK && (event = room_next(&state->notices)))
+        websocket_send_frame(state->ws, room_event_encoded(event, ROOM_AS_SOCKET, notice_as_frame));
+    if (state->notices.lagged)
+        room_skip(&state->notices);
+}
+
+static void on_notice(struct room_follower *notices)
+{
+    push_notices(container_of(notices, struct pichat_state, notices));
+}
+
+static void follow_notices(struct websocket *ws, struct arena *arena, struct str none)
+{
+    (void)none;
+    struct pichat_state *state = websocket_user(ws);
+    struct err e;
+    state->notices.notify = on_notice;
+    if (notice_follow(socket_api(ws)->chat, scope.space, &state->notices, arena, &e) == 0 && !websocket_is_open(ws))
+        room_leave(&state->notices);
+}
 
 static void on_open(struct websocket *ws, struct http_request *rq)
 {
+    struct pichat_state *state = websocket_user(ws);
     socket_open(ws, rq, &dialect);
+    state->ws = ws;
+    websocket_serial(ws, STR(""), follow_notices);
+}
+
+static void on_drained(struct websocket *ws)
+{
+    push_notices(websocket_user(ws));
+    socket_drained(ws);
+}
+
+static void on_closed(struct websocket *ws, uint16_t code, struct str reason)
+{
+    struct pichat_state *state = websocket_user(ws);
+    room_leave(&state->notices);
+    socket_closed(ws, code, reason);
 }
 
 static const struct websocket_ops pichat_socket = {
-    .user_size = sizeof(struct socket_state),
+    .user_size = sizeof(struct pichat_state),
     .on_open = on_open,
     .on_message = socket_message,
-    .on_drained = socket_drained,
-    .on_closed = socket_closed,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
 };
 
 static const struct http_route routes[] = {

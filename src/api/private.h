@@ -5,8 +5,9 @@
 
 #include "api/api_impl.h"
 
-/* Whether the request is for the private side: an Authorization header that is not the API token, a 24-hex id, or one
- * of its own words in place of an id. It is then answered 401: without accounts nobody can show a valid user token. */
+/* Whether the request is for the private side: an Authorization header that is not the API token, a 24-hex id or one of
+ * its own words in place of an id, the query parameter agentId, or a body with agentId or isCallSimulator. It is then
+ * answered 401: without accounts nobody can show a valid user token. */
 bool private_refused(struct http_request *rq, struct str id);
 
 #endif

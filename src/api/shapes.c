@@ -77,3 +77,17 @@ struct jw reply_writer(struct http_request *rq, size_t max)
     arena_own(rq->arena, out, free_buf);
     return jw_begin(out);
 }
+
+void reply_retry_after(struct http_request *rq, const struct err *e)
+{
+    if (e->retry_after_ms > 0)
+        http_reply_header(rq, STR("Retry-After"), arena_printf(rq->arena, "%d", (e->retry_after_ms + 999) / 1000));
+}
+
+void reply_plain_error(struct http_request *rq, const struct err *e)
+{
+    reply_retry_after(rq, e);
+    if (e->status == 401)
+        http_reply_header(rq, STR("WWW-Authenticate"), STR("Bearer"));
+    http_reply_text(rq, e->status, str_c(e->text));
+}

@@ -1,13 +1,18 @@
 #include "api/snapshot.h"
 
-/* The reply under way is shown as it was when the room was joined: its events from there on follow. */
-static void rewind_running(struct conversation *c, const struct room_join *join, struct arena *arena)
+#include "base/map.h"
+#include "base/mem.h"
+
+/* The store may know more than the log told up to the join. A reply under way is shown as it was then, one that began
+ * later as empty: their events from there on follow. */
+static void rewind_replies(struct conversation *c, const struct room_join *join, struct arena *arena)
 {
     struct message *copy = arena_alloc(arena, (c->nmessages + 1) * sizeof *copy);
     for (size_t i = 0; i < c->nmessages; i++) {
         copy[i] = c->messages[i];
-        if (str_eq(copy[i].id, join->running_id)) {
-            copy[i].content = join->running_text;
+        bool running = join->running_id.p && str_eq(copy[i].id, join->running_id);
+        if (running || copy[i].status == MESSAGE_STREAMING) {
+            copy[i].content = running ? join->running_text : STR("");
             copy[i].status = MESSAGE_STREAMING;
         }
     }
@@ -15,26 +20,35 @@ static void rewind_running(struct conversation *c, const struct room_join *join,
 }
 
 int snapshot_load(struct chat *chat, const struct chat_scope *scope, struct str id, const struct room_join *join,
-                  struct arena *arena, struct snapshot *out, struct err *e)
+                  struct arena *arena, struct conversation *out, struct err *e)
 {
-    struct conversation *c = &out->conversation;
-    if (conversation_get(chat, scope, id, STORE_ALL, arena, c, e) < 0)
+    if (conversation_get(chat, scope, id, STORE_ALL, arena, out, e) < 0)
         return -1;
-    if (join->running_id.p)
-        rewind_running(c, join, arena);
-    out->join = *join;
-    out->nrecent = MIN(c->nmessages, (size_t)SNAPSHOT_RECENT);
-    out->recent = c->messages + (c->nmessages - out->nrecent);
+    rewind_replies(out, join, arena);
     return 0;
 }
 
-bool snapshot_has(const struct snapshot *s, const struct room_event *event)
+struct snapshot_told *snapshot_told_new(const struct conversation *snapshot)
 {
-    if (event->type != ROOM_MESSAGE)
+    size_t n = MIN(snapshot->nmessages, (size_t)SNAPSHOT_RECENT);
+    const struct message *recent = snapshot->messages + (snapshot->nmessages - n);
+    struct snapshot_told *told = mem_alloc(sizeof *told + n * sizeof told->marks[0]);
+    told->n = n;
+    for (size_t i = 0; i < n; i++)
+        told->marks[i] = (map_hash(recent[i].id) & ~UINT64_C(1)) | (recent[i].status != MESSAGE_STREAMING);
+    return told;
+}
+
+bool snapshot_has(const struct snapshot_told *told, const struct room_event *event)
+{
+    bool reply = event->type == ROOM_REPLY_STARTED || event->type == ROOM_DELTA || event->type == ROOM_REPLY_FINISHED ||
+                 event->type == ROOM_REPLY_FAILED;
+    if (!told || (!reply && event->type != ROOM_MESSAGE))
         return false;
-    for (size_t i = s->nrecent; i-- > 0;)
-        if (str_eq(s->recent[i].id, event->message_id))
-            return true;
+    uint64_t ended = map_hash(event->message_id) | 1;
+    for (size_t i = told->n; i-- > 0;)
+        if ((told->marks[i] | 1) == ended)
+            return !reply || (told->marks[i] & 1);
     return false;
 }
 

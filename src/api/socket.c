@@ -1,7 +1,6 @@
 #include "api/socket.h"
 
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -19,12 +18,21 @@ void socket_open(struct websocket *ws, const struct http_request *rq, const stru
     list_init(&state->followers);
 }
 
+void socket_fail(struct websocket *ws, const struct err *e)
+{
+    const struct socket_state *state = websocket_user(ws);
+    state->dialect->failed(ws, e);
+}
+
 void socket_send_jw(struct websocket *ws, struct jw *w)
 {
-    if (jw_ok(w))
+    struct err e;
+    if (jw_ok(w)) {
         websocket_send(ws, WS_TEXT, buf_str(w->out));
-    else
-        log_error("api", "socket_message_too_large", F_C("socket", websocket_id(ws)));
+    } else {
+        err_set(&e, ERR_INTERNAL_ERROR, "The reply is too large");
+        socket_fail(ws, &e);
+    }
     buf_free(w->out);
 }
 
@@ -71,6 +79,12 @@ static void detached_main(void *arg)
 
 static void detach(struct websocket *ws, struct str text)
 {
+    struct err e;
+    if (!task_room()) {
+        err_set(&e, ERR_OVERLOADED, NULL);
+        socket_fail(ws, &e);
+        return;
+    }
     struct arena *arena = arena_new("socket_message");
     struct detached *d = arena_alloc(arena, sizeof *d);
     *d = (struct detached){websocket_ref(ws), arena, arena_str(arena, text)};
@@ -101,8 +115,6 @@ void socket_message(struct websocket *ws, enum ws_opcode opcode, struct str data
         dialect->unknown(&m);
     else if (command->mode == COMMAND_NOW)
         command->handle(&m);
-    else if (!task_room())
-        websocket_close(ws, WS_TRY_LATER, STR("The server is busy"));
     else if (command->mode == COMMAND_SERIAL)
         websocket_serial(ws, data, run);
     else

@@ -37,6 +37,7 @@ struct socket_dialect {
     bool (*refused)(struct socket_message *m); /* answers what no command may look like; NULL: nothing */
     void (*unknown)(struct socket_message *m); /* no such command, or none named */
     void (*malformed)(struct websocket *ws, const struct err *e);
+    void (*failed)(struct websocket *ws, const struct err *e); /* a command could not be done */
 };
 #define SOCKET_WANTS 12
 
@@ -54,7 +55,9 @@ void socket_drained(struct websocket *ws);
 void socket_closed(struct websocket *ws, uint16_t code, struct str reason);
 
 struct api *socket_api(struct websocket *ws);
-/* Sends what the writer has as one text message and frees its buffer. */
+/* Tells of a command that could not be done, in the dialect's shape. Harmless when the socket is closed. */
+void socket_fail(struct websocket *ws, const struct err *e);
+/* Sends what the writer has as one text message and frees its buffer; what became too large is told as a failure. */
 void socket_send_jw(struct websocket *ws, struct jw *w);
 
 /* {"type":"resume",…}: replays what was missed, then pushes every event of the conversation, of whichever dialect the
@@ -71,7 +74,7 @@ struct socket_follower {
     struct str reply_id;  /* of followers that carry one reply */
     size_t sent;          /* bytes of its text that were sent */
     struct str scoped_id; /* the conversation */
-    void *extra;          /* freed with the follower; NULL: none */
+    void *extra;          /* malloc'd, freed with the follower; NULL: none */
 };
 
 /* Starts to follow, in the running task. NULL with *e; when the socket closed meanwhile, CANCELLED. The caller owns the

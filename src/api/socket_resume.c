@@ -1,28 +1,12 @@
 /* {"type":"resume"} on the raw sockets: what was missed, then every event of the conversation. */
 #include "api/snapshot.h"
 #include "api/socket.h"
-#include "base/limits.h"
-#include "base/mem.h"
-
-/* Behind a reset, user messages that the reset held already are left out. */
-struct known {
-    size_t n;
-    char ids[][LIMIT_ID + 1];
-};
-
-static bool is_known(const struct known *known, const struct room_event *event)
-{
-    for (size_t i = 0; known && event->type == ROOM_MESSAGE && i < known->n; i++)
-        if (str_eqc(event->message_id, known->ids[i]))
-            return true;
-    return false;
-}
 
 static bool push_events(struct socket_follower *f)
 {
     struct room_event *event;
     while (websocket_queued(f->ws) < CONN_HIGH_MARK && (event = room_next(&f->room))) {
-        if (!is_known(f->extra, event))
+        if (!snapshot_has(f->extra, event))
             websocket_send_frame(f->ws, room_event_encoded(event, ROOM_AS_SOCKET, event_as_frame));
         if (event->type == ROOM_DELETED)
             return false;
@@ -31,16 +15,6 @@ static bool push_events(struct socket_follower *f)
         return true;
     websocket_close(f->ws, WS_TRY_LATER, STR("Slow consumer"));
     return false;
-}
-
-static struct known *known_of(const struct snapshot *s)
-{
-    struct known *known = mem_alloc(sizeof *known + s->nrecent * sizeof known->ids[0]);
-    known->n = 0;
-    for (size_t i = 0; i < s->nrecent; i++)
-        if (str_eqc(s->recent[i].role, "user"))
-            str_copy(known->ids[known->n++], sizeof known->ids[0], s->recent[i].id);
-    return known;
 }
 
 static struct jw begin(struct buf *out, const char *type, struct str id, struct room_cursor cursor)
@@ -65,28 +39,16 @@ static void send_resumed(struct websocket *ws, struct str id, const struct room_
     socket_send_jw(ws, &w);
 }
 
-static void send_reset(struct websocket *ws, struct str id, const struct snapshot *s)
+static void send_reset(struct websocket *ws, const struct conversation *c, const struct room_join *join)
 {
     struct buf out;
-    struct jw w = begin(&out, "reset", id, s->join.now);
+    struct jw w = begin(&out, "reset", c->id, join->now);
     jw_key(&w, "messages");
     jw_arr(&w);
-    for (size_t i = 0; i < s->conversation.nmessages; i++)
-        put_message(&w, &s->conversation.messages[i]);
+    for (size_t i = 0; i < c->nmessages; i++)
+        put_message(&w, &c->messages[i]);
     jw_end_arr(&w);
-    put_running(&w, &s->join);
-    jw_end_obj(&w);
-    socket_send_jw(ws, &w);
-}
-
-static void send_error(struct websocket *ws, const struct err *e)
-{
-    struct buf out = BUF_INIT(KIB(4));
-    struct jw w = jw_begin(&out);
-    jw_obj(&w);
-    jw_kstr(&w, "type", STR("error"));
-    jw_kstr(&w, "message", str_c(e->text));
-    jw_kstr(&w, "code", str_c(err_name(e->code)));
+    put_running(&w, join);
     jw_end_obj(&w);
     socket_send_jw(ws, &w);
 }
@@ -115,36 +77,43 @@ static int find(struct socket_message *m, struct str id, struct err *e)
 
 static int answer(struct socket_message *m, struct socket_follower *f, const struct room_join *join, struct err *e)
 {
-    struct snapshot s;
+    struct conversation c;
     if (join->replayed) {
         send_resumed(m->ws, f->scoped_id, join);
         return 0;
     }
-    if (snapshot_load(socket_api(m->ws)->chat, &anonymous, f->scoped_id, join, m->arena, &s, e) < 0)
+    if (snapshot_load(socket_api(m->ws)->chat, &anonymous, f->scoped_id, join, m->arena, &c, e) < 0)
         return -1;
-    f->extra = known_of(&s);
-    send_reset(m->ws, f->scoped_id, &s);
+    f->extra = snapshot_told_new(&c);
+    send_reset(m->ws, &c, join);
+    return 0;
+}
+
+/* 0, or -1 with why not. */
+static int follow(struct socket_message *m, struct str id, const struct room_cursor *from, struct err *e)
+{
+    struct room_join join;
+    struct socket_follower *f = socket_follow(m->ws, id, from, m->arena, &join, e);
+    if (!f)
+        return -1;
+    if (answer(m, f, &join, e) < 0) {
+        socket_unfollow(f);
+        return -1;
+    }
+    socket_follow_start(f, push_events);
     return 0;
 }
 
 void socket_resume(struct socket_message *m, struct str conversation_id, struct str last_id)
 {
     struct room_cursor cursor;
-    struct room_join join;
     struct err e;
+    bool has_cursor = room_cursor_parse(last_id, &cursor) == 0;
     if (find(m, conversation_id, &e) < 0) {
-        send_error(m->ws, &e);
+        socket_fail(m->ws, &e);
         return;
     }
     stop_following(m->ws, conversation_id);
-    bool has_cursor = room_cursor_parse(last_id, &cursor) == 0;
-    struct socket_follower *f = socket_follow(m->ws, conversation_id, has_cursor ? &cursor : NULL, m->arena, &join, &e);
-    if (!f)
-        return;
-    if (answer(m, f, &join, &e) == 0) {
-        socket_follow_start(f, push_events);
-    } else {
-        send_error(m->ws, &e);
-        socket_unfollow(f);
-    }
+    if (follow(m, conversation_id, has_cursor ? &cursor : NULL, &e) < 0)
+        socket_fail(m->ws, &e);
 }
