@@ -58,12 +58,14 @@ bool server_count_in(struct http_conn *hc, const struct sockaddr_in6 *peer)
     const struct server_config *config = &hc->sl->config;
     metric_inc(s->http_gauge);
     size_t before = atomic_fetch_add(&s->connections, 1);
-    if (config->max_connections && before >= config->max_connections)
-        return false;
-    if (!counts_by_address(hc))
-        return true;
-    hc->counted = count_address_in(s, &peer->sin6_addr, config->max_connections_per_address);
-    return hc->counted;
+    bool room = !config->max_connections || before < config->max_connections;
+    if (room && counts_by_address(hc))
+        room = hc->counted = count_address_in(s, &peer->sin6_addr, config->max_connections_per_address);
+    /* One that is told to go takes no place from others while it goes. */
+    hc->refused = !room;
+    if (hc->refused)
+        atomic_fetch_sub(&s->connections, 1);
+    return room;
 }
 
 void server_loop_idle(struct server_loop *sl)
@@ -75,7 +77,8 @@ void server_loop_idle(struct server_loop *sl)
 void server_count_out(struct http_conn *hc)
 {
     struct server *s = hc->sl->server;
-    atomic_fetch_sub(&s->connections, 1);
+    if (!hc->refused)
+        atomic_fetch_sub(&s->connections, 1);
     if (hc->state == HC_UPGRADED) {
         atomic_fetch_sub(&s->websockets, 1);
         metric_dec(s->ws_gauge);

@@ -87,6 +87,7 @@ struct http_conn {
     enum http_state state;
     bool in_read; /* on_read is on the stack: it goes on with the next request by itself */
     bool counted; /* in server.addresses */
+    bool refused; /* one too many: not in server.connections */
 };
 
 struct reply_header {

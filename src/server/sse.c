@@ -61,14 +61,22 @@ static void note_sent(struct http_request *rq)
 
 int sse_send(struct http_request *rq, struct str id, struct str event, struct str data, struct err *e)
 {
+    /* A token fits the stack; what may not, or has several lines, gets memory of its own. */
+    char small[KIB(2)];
     struct buf out = BUF_INIT(SIZE_MAX / 4);
+    bool lines = str_find_char(data, '\n') >= 0 || str_find_char(data, '\r') >= 0;
+    bool fits = !lines && id.n + event.n + data.n + 32 < sizeof small;
+    if (fits)
+        out = (struct buf){.data = small, .cap = sizeof small, .max = sizeof small};
     if (sse_put(&out, id, event, data) < 0) {
-        buf_free(&out);
+        if (!fits)
+            buf_free(&out);
         return err_set(e, ERR_INTERNAL_ERROR, NULL);
     }
     note_sent(rq);
     int result = http_stream_write(rq, buf_str(&out), e);
-    buf_free(&out);
+    if (!fits)
+        buf_free(&out);
     return result;
 }
 

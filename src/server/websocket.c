@@ -247,13 +247,25 @@ static void send_ping(struct websocket *ws)
     if (ws->state != WS_STATE_OPEN) /* a slow consumer: its closing runs the timer now */
         return;
     ws->pinged = sent && config->websocket_pong && !ws->paused;
-    restart_timer(ws, ws->pinged ? config->websocket_pong : config->websocket_ping);
+    ws->pinged_at = (uint32_t)loop_now_ms(ws->hc->conn.loop);
+    restart_timer(ws, ws->pinged ? MIN(config->websocket_pong, config->websocket_ping) : config->websocket_ping);
 }
 
 /* A peer that takes our output is alive, however long our ping waits in the queue. */
 static bool takes_output(struct websocket *ws, unsigned pong_ms)
 {
     return websocket_queued(ws) && conn_output_age(ws_conn(ws)) < pong_ms;
+}
+
+static void await_pong(struct websocket *ws, const struct server_config *config)
+{
+    uint32_t waited = (uint32_t)loop_now_ms(ws->hc->conn.loop) - ws->pinged_at;
+    if (waited < config->websocket_pong)
+        restart_timer(ws, config->websocket_pong - waited);
+    else if (takes_output(ws, config->websocket_pong))
+        restart_timer(ws, config->websocket_ping);
+    else
+        conn_close_timeout(&ws->hc->conn);
 }
 
 /* Re-armed lazily: input only notes the time. */
@@ -271,10 +283,8 @@ static void on_timer(struct timer *timer)
     uint32_t idle = conn_input_age(&hc->conn);
     if (ws->paused || (!ws->pinged && idle >= config->websocket_ping))
         send_ping(ws);
-    else if (ws->pinged && takes_output(ws, config->websocket_pong))
-        restart_timer(ws, config->websocket_ping);
     else if (ws->pinged)
-        conn_close_timeout(&hc->conn);
+        await_pong(ws, config);
     else
         restart_timer(ws, config->websocket_ping - idle);
 }

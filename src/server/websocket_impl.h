@@ -31,6 +31,7 @@ struct websocket {
     uint16_t close_code; /* the one that began the closing, 0: none yet */
     uint8_t state;       /* enum ws_state; websocket.c writes it */
     bool pinged : 1;     /* no input since our ping */
+    uint32_t pinged_at;  /* low bits of loop_now_ms() at that ping */
     bool paused : 1;     /* too many messages wait for the serial task */
     bool told : 1;       /* on_closed was called */
     alignas(max_align_t) char user[];
