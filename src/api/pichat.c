@@ -459,11 +459,15 @@ static struct blob *notice_as_frame(const struct room_event *event)
 /* A socket that reads too slowly for the log misses what it no longer has. */
 static void push_notices(struct pichat_state *state)
 {
-    struct room_event *event;
-    while (websocket_queued(state->ws) < CONN_HIGH_MARK && (event = room_next(&state->notices)))
-        websocket_send_frame(state->ws, room_event_encoded(event, ROOM_AS_SOCKET, notice_as_frame));
-    if (state->notices.lagged)
-        room_skip(&state->notices);
+    while (websocket_queued(state->ws) < CONN_HIGH_MARK) {
+        struct room_event *event = room_next(&state->notices);
+        if (event)
+            websocket_send_frame(state->ws, room_event_encoded(event, ROOM_AS_SOCKET, notice_as_frame));
+        else if (state->notices.lagged)
+            room_skip_lost(&state->notices);
+        else
+            return;
+    }
 }
 
 static void on_notice(struct room_follower *notices)

@@ -87,6 +87,8 @@ struct room_event *room_next(struct room_follower *follower);
 struct room_event *room_event_ref(struct room_event *event);
 /* Skips to the newest event (after a lag was told to the client). */
 void room_skip(struct room_follower *follower);
+/* Skips to the oldest event the log has. */
+void room_skip_lost(struct room_follower *follower);
 /* The reply being written as this loop knows it: its text so far, STR_NONE when it is not running. Valid until the
  * loop is given back. For followers that coalesce, or catch up after a lag. */
 struct str room_running(const struct room_follower *follower, struct str *message_id);

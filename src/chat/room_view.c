@@ -155,6 +155,13 @@ void room_skip(struct room_follower *follower)
         follower->next = follower->view->next;
 }
 
+void room_skip_lost(struct room_follower *follower)
+{
+    follower->lagged = false;
+    if (follower->view)
+        follower->next = MAX(follower->next, follower->view->first);
+}
+
 struct str room_running(const struct room_follower *follower, struct str *message_id)
 {
     const struct room_view *view = follower->view;
