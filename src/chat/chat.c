@@ -122,8 +122,6 @@ void chat_count_usage(struct chat *chat, const struct usage *usage)
     counted.completion_tokens = MAX(usage->completion_tokens, 0);
     metric_add(chat->metrics.tokens_in, counted.prompt_tokens);
     metric_add(chat->metrics.tokens_out, counted.completion_tokens);
-    task_shield();
     if (store_usage_add(chat->config.store, &counted, &e) < 0)
         log_warn("chat", "usage_not_saved", F_STR("conversation", usage->conversation_id), F_ERR(&e));
-    task_unshield();
 }

@@ -31,7 +31,7 @@ struct chat {
     struct chat_loop *loops; /* config.nloops of them */
 };
 
-/* Records what a model's answer cost, also from a cancelled task. Parts of usage->… that are negative count as 0. */
+/* Records what a model's answer cost; token counts that are not known (negative) count as 0. */
 void chat_count_usage(struct chat *chat, const struct usage *usage);
 
 struct chat_loop *chat_here(struct chat *chat);

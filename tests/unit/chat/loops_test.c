@@ -347,6 +347,31 @@ static void a_cancelled_follow_leaves_nothing(struct env *env)
     assert_int_equal(alone.result, -1);
 }
 
+static int is_known(void *arg)
+{
+    struct crew *crew = arg;
+    return room_view_find(chat_here(crew->env->chat), crew->id) != NULL;
+}
+
+static void visit(struct worker *w)
+{
+    struct listener l;
+    if (join_checked(&l, w, NULL))
+        room_leave(&l.follower);
+}
+
+static void rooms_end_everywhere(struct env *env)
+{
+    struct crew crew = {.env = env, .id = id_at_home(env, 1)};
+    struct worker guests[LOOPS] = {0};
+    for (size_t loop = 0; loop < LOOPS; loop++)
+        hire(&crew, &guests[loop], loop, visit);
+    await_crew(&crew);
+    for (size_t loop = 0; loop < LOOPS; loop++)
+        while (loop_call(env->loops[loop], "look", is_known, &crew))
+            task_sleep(1, NULL);
+}
+
 /* ---- each encoding is made once, wherever it is asked for ---- */
 
 static atomic_uint encodings;
@@ -511,6 +536,7 @@ int main(void)
         cmocka_unit_test(stress_copies),
         LOOPS_TEST(passing_events_of_all_loops),
         LOOPS_TEST(a_cancelled_follow_leaves_nothing),
+        LOOPS_TEST(rooms_end_everywhere),
         LOOPS_TEST(encodings_are_shared_by_the_loops),
         LOOPS_TEST(turns_from_all_loops),
         LOOPS_TEST(turns_in_conversations_that_are_deleted),

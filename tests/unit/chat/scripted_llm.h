@@ -3,6 +3,7 @@
 #ifndef TEST_CHAT_SCRIPTED_LLM_H
 #define TEST_CHAT_SCRIPTED_LLM_H
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "llm/llm_driver.h"
 #include "loop/task.h"
@@ -85,7 +86,7 @@ struct scripted_request {
     struct arena *arena;
     struct llm_message *messages;
     size_t nmessages;
-    struct str body, model, text;
+    struct str body, model, text, request_id;
     int max_tokens;
     double temperature;
     bool stream;
@@ -118,6 +119,7 @@ static inline void scripted_keep(struct scripted *s, size_t index, const struct 
     kept->body = arena_str(kept->arena, rq->body);
     kept->model = arena_str(kept->arena, rq->model);
     kept->text = arena_str(kept->arena, rq->text);
+    kept->request_id = arena_str(kept->arena, str_c(log_request_id));
     kept->max_tokens = rq->max_tokens;
     kept->temperature = rq->temperature;
     kept->stream = rq->stream;

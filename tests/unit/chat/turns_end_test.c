@@ -209,8 +209,20 @@ static struct store_ops flaky;
 static atomic_uint refused_ops[STORE_OP_COUNT];
 static atomic_bool out_of_order[STORE_OP_COUNT];
 
+/* While shut, the operation is done but its caller does not hear of it yet. */
+static struct {
+    struct waitlist line;
+    enum store_op op;
+    bool shut;
+} gate;
+
 static int flaky_submit(struct store *st, const struct store_call *call, struct err *e)
 {
+    if (call->op == gate.op && gate.shut) {
+        int result = store_sqlite.submit(st, call, e);
+        waitlist_wait(&gate.line, NULL);
+        return result;
+    }
     if (atomic_load(&out_of_order[call->op])) {
         atomic_fetch_add(&refused_ops[call->op], 1);
         return err_set(e, ERR_STORE_UNAVAILABLE, NULL);
@@ -225,6 +237,26 @@ static void break_store(struct env *env, enum store_op op, bool broken)
     env->st->ops = &flaky;
     atomic_store(&out_of_order[op], broken);
     atomic_store(&refused_ops[op], 0);
+}
+
+static void shut_gate(struct env *env, enum store_op op)
+{
+    break_store(env, op, false);
+    waitlist_init(&gate.line);
+    gate.op = op;
+    gate.shut = true;
+}
+
+static void open_gate(void)
+{
+    gate.shut = false;
+    waitlist_wake_all(&gate.line);
+}
+
+static void await_gate(void)
+{
+    while (list_empty(&gate.line.tasks))
+        task_yield(NULL);
 }
 
 static void a_message_that_cannot_be_stored_begins_nothing(struct env *env)
@@ -275,6 +307,68 @@ static void a_reply_that_cannot_be_stored_is_told(struct env *env)
     ear_leave(&ear);
 }
 
+static void what_is_said_during_a_save_is_saved_next(struct env *env)
+{
+    static const struct step script[] = {SAY("one"), HOLD, SAY(" two"), HANG};
+    scripted_set(env->llm, script);
+    struct turn_ticket ticket = ask(env, "c1", "x");
+    shut_gate(env, STORE_OP_message_update);
+    await_gate();
+    assert_str(stored(env, STR("c1"), ticket.reply_id).content, "one");
+    scripted_release(env->llm);
+    let_pass();
+    open_gate();
+    while (!str_eqc(stored(env, STR("c1"), ticket.reply_id).content, "one two"))
+        task_sleep(5, NULL);
+    assert_int_equal(turn_cancel(env->chat, STR("c1"), &env->e), 1);
+    assert_str(outcome(env, &ticket).text, "one two");
+}
+
+static void an_outcome_waits_for_a_save(struct env *env)
+{
+    static const struct step script[] = {SAY("one"), HANG};
+    struct ear ear;
+    scripted_set(env->llm, script);
+    ear_follow(env, &ear, STR("c1"), NULL, NULL);
+    struct turn_ticket ticket = ask(env, "c1", "x");
+    shut_gate(env, STORE_OP_message_update);
+    await_gate();
+    assert_int_equal(turn_cancel(env->chat, STR("c1"), &env->e), 1);
+    for (unsigned i = 0; i < 50; i++)
+        task_sleep(1, NULL); /* time enough to overtake */
+    assert_int_equal(stored(env, STR("c1"), ticket.reply_id).status, MESSAGE_STREAMING);
+    assert_int_equal(turn_cancel(env->chat, STR("c1"), &env->e), 0); /* it ends already */
+    open_gate();
+    assert_int_equal(outcome(env, &ticket).status, MESSAGE_INTERRUPTED);
+    assert_str(ear_heard(env, &ear), "M:x S D:one F:one");
+    ear_leave(&ear);
+}
+
+static const struct chat_surface fixed = {
+    .space = "chat", .temperature = -1, .needs_model = true, .no_model_text = "No model."};
+
+static void stopped_while_waiting(struct env *env)
+{
+    struct turn_request request = asking("c1", "x");
+    request.surface = &fixed;
+    shut_gate(env, STORE_OP_message_update);
+    struct turn_ticket first = begin_turn(env, &request), second = begin_turn(env, &request);
+    await_gate();
+    chat_abort(env->chat);
+    open_gate();
+    assert_str(outcome(env, &first).text, "No model."); /* it was being stored already */
+    assert_int_equal(outcome(env, &first).status, MESSAGE_COMPLETE);
+    assert_str(outcome(env, &second).text, "");
+    assert_int_equal(outcome(env, &second).status, MESSAGE_INTERRUPTED);
+}
+
+static void a_stopped_turn_says_nothing_more(void **state)
+{
+    struct env env = {.no_model = true};
+    (void)state;
+    env_run_with(&env, stopped_while_waiting);
+}
+
 static void a_history_that_cannot_be_read_fails_the_turn(struct env *env)
 {
     break_store(env, STORE_OP_message_list, true);
@@ -304,6 +398,79 @@ static void a_conversation_that_cannot_be_deleted_stays(struct env *env)
     break_store(env, STORE_OP_conversation_delete, false);
     assert_str(ear_heard(env, &ear), "");
     assert_str(ask_and_wait(env, "c1", "y").text, "ok"); /* the room's lock was given back */
+    ear_leave(&ear);
+}
+
+/* ---- beginning, while others begin or delete ---- */
+
+struct beginner {
+    struct env *env;
+    struct turn_ticket ticket;
+    struct err e;
+    int result;
+    bool done;
+};
+
+static void beginner_main(void *arg)
+{
+    struct beginner *b = arg;
+    struct turn_request request = asking("c1", "x");
+    request.client_id = STR("m-1");
+    b->result = turn_start(b->env->chat, &request, b->env->a, &b->ticket, &b->e);
+    b->done = true;
+}
+
+static void deleter_main(void *arg)
+{
+    struct beginner *b = arg;
+    b->result = conversation_delete(b->env->chat, &chat_scope_, STR("c1"), &b->e);
+    b->done = true;
+}
+
+static void a_twin_waits_for_the_first_to_begin(struct env *env)
+{
+    struct beginner one = {.env = env}, two = {.env = env};
+    shut_gate(env, STORE_OP_append);
+    task_spawn("begin", beginner_main, &one);
+    await_gate();
+    gate.shut = false;
+    task_spawn("begin", beginner_main, &two);
+    for (unsigned i = 0; i < 50; i++)
+        task_sleep(1, NULL); /* time enough to overtake */
+    assert_false(two.done);
+    open_gate();
+    while (!one.done || !two.done)
+        task_yield(NULL);
+    assert_false(one.ticket.duplicate);
+    assert_true(two.ticket.duplicate);
+    assert_int_equal(two.ticket.from.offset, one.ticket.from.offset); /* it sees the whole turn */
+    assert_str(outcome(env, &two.ticket).text, "ok");
+}
+
+static void no_turn_begins_in_what_is_being_deleted(struct env *env)
+{
+    static const struct step hang[] = {HANG};
+    struct beginner begins = {.env = env}, deletes = {.env = env};
+    struct conversation c;
+    struct ear ear;
+    scripted_set(env->llm, hang);
+    ear_follow(env, &ear, STR("c1"), NULL, NULL);
+    shut_gate(env, STORE_OP_append);
+    task_spawn("begin", beginner_main, &begins);
+    await_gate(); /* stored, not yet queued */
+    task_spawn("delete", deleter_main, &deletes);
+    for (unsigned i = 0; i < 50; i++)
+        task_sleep(1, NULL);
+    assert_false(deletes.done);
+    open_gate();
+    while (!begins.done || !deletes.done)
+        task_yield(NULL);
+    assert_int_equal(begins.result, 0);
+    assert_int_equal(deletes.result, 0);
+    assert_str(ear_heard(env, &ear), "M:x S F Z");
+    assert_int_equal(chat_busy(env->chat), 0);
+    assert_refused(env, conversation_get(env->chat, &chat_scope_, STR("c1"), 0, env->a, &c, &env->e),
+                   ERR_CONVERSATION_NOT_FOUND);
     ear_leave(&ear);
 }
 
@@ -369,9 +536,14 @@ int main(void)
         ENV_TEST(deletion_ends_the_turns),
         ENV_TEST(a_message_that_cannot_be_stored_begins_nothing),
         ENV_TEST(a_reply_that_cannot_be_stored_is_told),
+        ENV_TEST(what_is_said_during_a_save_is_saved_next),
+        ENV_TEST(an_outcome_waits_for_a_save),
+        cmocka_unit_test(a_stopped_turn_says_nothing_more),
         ENV_TEST(a_history_that_cannot_be_read_fails_the_turn),
         ENV_TEST(usage_that_cannot_be_stored_does_no_harm),
         ENV_TEST(a_conversation_that_cannot_be_deleted_stays),
+        ENV_TEST(a_twin_waits_for_the_first_to_begin),
+        ENV_TEST(no_turn_begins_in_what_is_being_deleted),
         cmocka_unit_test(a_restart_finds_what_was_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

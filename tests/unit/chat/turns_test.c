@@ -482,6 +482,9 @@ static void the_log_keeps_the_request_id(struct env *env)
     scripted_release(env->llm);
     scripted_release(env->llm);
     await_idle(env);
+    assert_str(env->llm->requests[0].request_id, "request-1");
+    assert_str(env->llm->requests[1].request_id, "request-1");
+    assert_null(log_request_id);
 }
 
 static void without_model(struct env *env)
