@@ -253,6 +253,11 @@ void conn_pause(struct conn *c)
     conn_update_poll(c);
 }
 
+bool conn_is_ready(const struct conn *c)
+{
+    return !c->tls || tls_ready(c->tls);
+}
+
 void conn_resume(struct conn *c)
 {
     c->reading = true;

@@ -102,6 +102,8 @@ static inline bool conn_is_tls(const struct conn *c)
 {
     return c->tls != NULL;
 }
+/* Whether the TLS handshake is done with; always, when there is none. */
+bool conn_is_ready(const struct conn *c);
 /* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */
 #define CONN_ADDRESS_MAX 46
 void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);

@@ -64,6 +64,7 @@ struct conn_tls *tls_accept(struct tls_context *tls, int fd); /* NULL: no memory
 ssize_t tls_read(struct conn_tls *t, char *p, size_t n);
 ssize_t tls_write(struct conn_tls *t, const char *p, size_t n);
 bool tls_pending(const struct conn_tls *t); /* decrypted input waits */
+bool tls_ready(const struct conn_tls *t);   /* the handshake is done with */
 void tls_farewell(struct conn_tls *t);
 struct conn_tls *tls_drop(struct conn_tls *t);
 

@@ -172,6 +172,11 @@ bool tls_pending(const struct conn_tls *t)
     return SSL_has_pending(t->ssl) == 1;
 }
 
+bool tls_ready(const struct conn_tls *t)
+{
+    return SSL_is_init_finished(t->ssl) == 1;
+}
+
 void tls_farewell(struct conn_tls *t)
 {
     ERR_clear_error();

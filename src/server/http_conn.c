@@ -17,11 +17,13 @@ static int64_t rest(unsigned limit, uint32_t spent)
     return spent >= limit ? 0 : (int64_t)limit - spent;
 }
 
-/* Between requests. The last reply may still be on its way to a slow reader: then its progress counts, and being idle
- * begins when it is out. */
+/* Between requests, or before the first: a handshake is given the time of a head. The last reply may still be on its
+ * way to a slow reader: then its progress counts, and being idle begins when it is out. */
 static int64_t idle_left(const struct http_conn *hc, uint32_t in_state, uint32_t sent)
 {
     const struct server_config *config = &hc->sl->config;
+    if (!conn_is_ready(&hc->conn))
+        return rest(config->header_timeout, in_state);
     if (!conn_queued(&hc->conn))
         return rest(config->idle_timeout, MIN(in_state, sent));
     int64_t write = rest(config->write_timeout, sent), idle = rest(config->idle_timeout, 0);
@@ -91,7 +93,7 @@ static void timed_out(struct http_conn *hc)
     struct err e;
     switch (hc->state) {
     case HC_IDLE:
-        if (conn_queued(&hc->conn)) {
+        if (conn_queued(&hc->conn) || !conn_is_ready(&hc->conn)) {
             conn_close_timeout(&hc->conn);
             break;
         }
