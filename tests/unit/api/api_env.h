@@ -162,6 +162,29 @@ static inline void env_stop(void)
     temp_dir_remove(env.dir);
 }
 
+static inline void env_ask_turns(struct live_server *live)
+{
+    live->idle = chat_busy(env.chat) == 0 && task_count() == 0;
+}
+
+/* Until no turn runs and no request is under way: what they still had to store is stored. */
+static inline void env_await_turns(void)
+{
+    for (bool busy = true; busy; usleep(500)) {
+        env_on_both(env_ask_turns);
+        busy = !env.lives[0].idle || !env.lives[1].idle;
+    }
+}
+
+static inline void gate_await_stopped(void)
+{
+    for (int waited = 0; !atomic_load(&gate.stopped); waited++) {
+        if (waited > CLIENT_PATIENCE)
+            fail_msg("no call waits at the gate");
+        usleep(1000);
+    }
+}
+
 /* The usual: development, a model. */
 static inline int env_setup(void **state)
 {

@@ -40,8 +40,15 @@ static inline void gate_open(void)
     atomic_store(&gate.reads_fail, false);
     atomic_store(&gate.writes_fail, false);
     atomic_store(&gate.stop_at, 0);
-    atomic_store(&gate.stopped, false);
     atomic_store(&gate.calls, 0);
+    atomic_store(&gate.stopped, false);
+}
+
+/* From now on the n-th call waits. */
+static inline void gate_stop_at(int n)
+{
+    gate_open();
+    atomic_store(&gate.stop_at, n);
 }
 
 /* After store_open. */
