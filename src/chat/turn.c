@@ -251,9 +251,9 @@ static int watch(struct chat *chat, const struct turn_ticket *ticket, struct wat
             int over = stored_result(chat, ticket, arena, result, e);
             if (over)
                 return over < 0 ? -1 : 0;
-        }
-        if (task_park(e) < 0)
+        } else if (task_park(e) < 0) { /* not behind a lookup: it may have used up the wake for the end */
             return -1;
+        }
     }
 }
 

@@ -372,6 +372,29 @@ static void rooms_end_everywhere(struct env *env)
             task_sleep(1, NULL);
 }
 
+static int append_one(void *arg)
+{
+    struct crew *crew = arg;
+    append(crew->env, crew->id, ROOM_MESSAGE, "hello");
+    return 0;
+}
+
+static void a_room_stays_while_somebody_follows_elsewhere(struct env *env)
+{
+    struct crew crew = {.env = env, .id = id_at_home(env, 1)};
+    struct ear ear;
+    struct room_join join;
+    ear_follow(env, &ear, crew.id, NULL, &join);
+    task_sleep(100, NULL); /* room_keep several times over */
+    assert_true(loop_call(env->loops[1], "look", is_known, &crew));
+    loop_call(env->loops[1], "append", append_one, &crew);
+    while (ear.last == 0)
+        task_sleep(1, NULL);
+    assert_str(ear_heard(env, &ear), "M:hello");
+    assert_int_equal(ear.follower.view->epoch, join.now.epoch);
+    ear_leave(&ear);
+}
+
 /* ---- each encoding is made once, wherever it is asked for ---- */
 
 static atomic_uint encodings;
@@ -537,6 +560,7 @@ int main(void)
         LOOPS_TEST(passing_events_of_all_loops),
         LOOPS_TEST(a_cancelled_follow_leaves_nothing),
         LOOPS_TEST(rooms_end_everywhere),
+        LOOPS_TEST(a_room_stays_while_somebody_follows_elsewhere),
         LOOPS_TEST(encodings_are_shared_by_the_loops),
         LOOPS_TEST(turns_from_all_loops),
         LOOPS_TEST(turns_in_conversations_that_are_deleted),

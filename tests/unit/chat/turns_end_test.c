@@ -344,6 +344,48 @@ static void an_outcome_waits_for_a_save(struct env *env)
     ear_leave(&ear);
 }
 
+/* The reply ends while somebody whom the log left behind asks the store whether it does. */
+struct waiter {
+    struct env *env;
+    struct turn_ticket ticket;
+    struct turn_result result;
+    struct err e;
+    int status;
+    bool done;
+};
+
+static void waiter_main(void *arg)
+{
+    struct waiter *w = arg;
+    w->status = turn_wait(w->env->chat, &w->ticket, w->env->a, &w->result, &w->e);
+    w->done = true;
+}
+
+static void an_end_during_a_lookup_is_seen(struct env *env)
+{
+    static const struct step held[] = {HOLD, SAY("x"), FINISH("stop"), DONE};
+    struct ear ear;
+    scripted_set(env->llm, held);
+    struct waiter w = {.env = env, .ticket = ask(env, "c1", "x")};
+    task_spawn("wait", waiter_main, &w);
+    scripted_await_hold(env->llm);
+    shut_gate(env, STORE_OP_message_get);
+    for (unsigned i = 0; i < LIMIT_ROOM_EVENTS * 9; i++) /* more than one round may hold */
+        append(env, STR("c1"), ROOM_MESSAGE, "");
+    await_gate(); /* the answer will be: it still runs */
+    ear_follow(env, &ear, STR("c1"), NULL, NULL);
+    scripted_release(env->llm);
+    while (!str_ends(buf_str(&ear.heard), STR("F:x")))
+        task_yield(NULL);
+    assert_false(w.done);
+    open_gate();
+    while (!w.done)
+        task_yield(NULL);
+    assert_int_equal(w.status, 0);
+    assert_str(w.result.text, "x");
+    ear_leave(&ear);
+}
+
 static const struct chat_surface fixed = {
     .space = "chat", .temperature = -1, .needs_model = true, .no_model_text = "No model."};
 
@@ -538,6 +580,7 @@ int main(void)
         ENV_TEST(a_reply_that_cannot_be_stored_is_told),
         ENV_TEST(what_is_said_during_a_save_is_saved_next),
         ENV_TEST(an_outcome_waits_for_a_save),
+        ENV_TEST(an_end_during_a_lookup_is_seen),
         cmocka_unit_test(a_stopped_turn_says_nothing_more),
         ENV_TEST(a_history_that_cannot_be_read_fails_the_turn),
         ENV_TEST(usage_that_cannot_be_stored_does_no_harm),
