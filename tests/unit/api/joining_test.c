@@ -343,6 +343,19 @@ static void a_whole_turn_between_room_and_store(void **state)
     }
 }
 
+/* Until the store has what the running reply says so far. */
+static void await_saved(struct ws_client *writer, const char *id, const char *part)
+{
+    char frame[256];
+    snprintf(frame, sizeof frame, "{\"type\":\"GET_CHAT_HISTORY\",\"chatId\":\"%s\"}", id);
+    for (bool saved = false; !saved; usleep(1000)) {
+        wsc_text(writer, frame);
+        char *text = wsc_read(writer);
+        saved = strstr(text, part) != NULL;
+        free(text);
+    }
+}
+
 /* As above, but the reply that began meanwhile still runs when the store is read. */
 static void a_reply_that_begins_between_room_and_store(void **state)
 {
@@ -361,6 +374,7 @@ static void a_reply_that_begins_between_room_and_store(void **state)
         gate_await_stopped();
         say(&writer, id, "hold");
         wsc_expect_part(&writer, "\"content\":\"one \"");
+        await_saved(&writer, id, "\"content\":\"one \"");
         gate_open();
         while (f.resets == 0)
             step(&f);
