@@ -108,6 +108,13 @@ static void run_loops(struct running *r)
         pthread_join(r->threads[i], NULL);
 }
 
+/* The loops never ran, so nobody told them to let go of the ports that were free. */
+static void stop_listening(struct running *r)
+{
+    for (size_t i = 0; r->server && i < r->nloops; i++)
+        server_drain(r->server, r->loops[i]);
+}
+
 static void close_parts(struct running *r)
 {
     for (size_t i = 0; i < r->nloops; i++)
@@ -160,6 +167,7 @@ int serve(struct config *cfg, const struct config_source *source)
     running_watch(&r); /* before anybody can know that we are here, and signal */
     if (open_parts(&r, &e) < 0 || listen_all(&r, &e) < 0) {
         log_error("app", "start_failed", F_C("code", err_name(e.code)), F_ERR(&e));
+        stop_listening(&r);
     } else {
         log_info("app", "ready", F_INT("us", (clock_mono_ns() - r.started_ns) / 1000), F_INT("loops", r.nloops),
                  F_C("model", r.llm ? llm_name(r.llm) : "none"));

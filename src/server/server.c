@@ -119,18 +119,6 @@ static double read_bytes_out(void *arg)
     return (double)conn_bytes_out();
 }
 
-static void open_access_log(struct server *s)
-{
-    struct err e;
-    const struct server_config *config = &s->config;
-    if (config->access_log == ACCESS_OFF)
-        return;
-    s->access_log = access_log_open(
-        config->access_log_file, config->access_log == ACCESS_JSON ? ACCESS_FORMAT_JSON : ACCESS_FORMAT_COMBINED, &e);
-    if (!s->access_log)
-        log_error("server", "access_log", F_ERR(&e));
-}
-
 struct server *server_new(const struct server_config *config)
 {
     struct server *s = mem_zalloc(sizeof *s);
@@ -138,7 +126,6 @@ struct server *server_new(const struct server_config *config)
     s->router = router_new();
     pthread_mutex_init(&s->lock, NULL);
     s->rate_limit = rate_limit_new(config->rate_limit, config->rate_window);
-    open_access_log(s);
     s->http_gauge = metric_gauge("parley_connections", "Open connections by kind", "kind=\"http\"");
     s->ws_gauge = metric_gauge("parley_connections", "Open connections by kind", "kind=\"websocket\"");
     s->refused = metric_counter("parley_connections_refused_total", "Connections beyond a limit, answered 503", NULL);
@@ -198,6 +185,19 @@ static struct server_loop *find_loop(struct server *s, const struct loop *loop)
     return found;
 }
 
+/* With the first listener, so that a file that cannot be written stops the start. */
+static int open_access_log(struct server *s, struct err *e)
+{
+    pthread_mutex_lock(&s->lock);
+    bool json = s->config.access_log == ACCESS_JSON, wanted = s->config.access_log != ACCESS_OFF;
+    if (wanted && !s->access_log)
+        s->access_log =
+            access_log_open(s->config.access_log_file, json ? ACCESS_FORMAT_JSON : ACCESS_FORMAT_COMBINED, e);
+    int result = wanted && !s->access_log ? -1 : 0;
+    pthread_mutex_unlock(&s->lock);
+    return result;
+}
+
 static struct server_loop *add_loop(struct server *s, struct loop *loop)
 {
     struct server_loop *sl = mem_zalloc(sizeof *sl);
@@ -226,6 +226,8 @@ static void on_accept(void *arg, int fd, const struct sockaddr_in6 *peer)
 int server_listen(struct server *s, struct loop *loop, const char *host, uint16_t *port, struct tls_context *tls,
                   struct err *e)
 {
+    if (open_access_log(s, e) < 0)
+        return -1;
     struct server_loop *sl = find_loop(s, loop);
     if (!sl)
         sl = add_loop(s, loop);

@@ -42,8 +42,8 @@ void server_routes(struct server *s, const struct http_route *routes, size_t n, 
 size_t server_route_count(const struct server *s);
 const struct http_route *server_route_at(const struct server *s, size_t i);
 
-/* Opens a listener on this loop; call on each loop's thread (or before it runs). With port 0 the first call picks one
- * and *port tells it. */
+/* Opens a listener on this loop, and the access log with the first; call on each loop's thread (or before it runs).
+ * With port 0 the first call picks one and *port tells it. */
 int server_listen(struct server *s, struct loop *loop, const char *host, uint16_t *port, struct tls_context *tls,
                   struct err *e);
 /* Re-reads what may change while running (CORS, limits, timeouts, rate limit). Any thread. */
