@@ -172,7 +172,7 @@ test('every operation is described', async () => {
 });
 
 test('the access log has one line per request, without query secrets', async (t) => {
-    const logging = await startServer(t, { env: { ENVIRONMENT: 'test', ACCESS_LOG: 'combined', API_TOKEN: 'token-in-the-query' } });
+    const logging = await startServer(t, { env: { ENVIRONMENT: 'test', THREADS: '1', ACCESS_LOG: 'combined', API_TOKEN: 'token-in-the-query' } });
     await logging.json('GET', '/health?token=token-in-the-query', undefined, { 'user-agent': 'probe "quoted"/1' });
     await logging.json('GET', '/nothing', undefined, { authorization: 'Bearer token-in-the-query' });
     const socket = await JsonSocket.open(`${logging.wsUrl}/ws?token=token-in-the-query`);

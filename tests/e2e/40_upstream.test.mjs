@@ -7,10 +7,11 @@ import { startServer } from './support/server.mjs';
 const v1 = (content, more = {}) => ({ model: 'gpt-4o', messages: [{ role: 'user', content }], ...more });
 
 /** An upstream and a server of the test's own. */
+/** One loop: breakers, queues and their limits are each loop's own. */
 async function pair(t, env = {}) {
     const upstream = await startUpstream({ key: 'sk-very-secret-key' });
     t.after(() => upstream.close());
-    const server = await startServer(t, { env: { ...upstream.openaiEnv, ...env } });
+    const server = await startServer(t, { env: { ...upstream.openaiEnv, THREADS: '1', ...env } });
     const complete = (content, more) => server.json('POST', '/v1/chat/completions', v1(content, more));
     return { upstream, server, complete };
 }

@@ -67,6 +67,7 @@ async function pool(t, env = {}) {
                 { name: 'first', provider: 'openai', base_url: `${first.url}/v1`, api_key: first.key, weight: 1 },
                 { name: 'second', provider: 'openai', base_url: `${second.url}/v1`, api_key: second.key, weight: 3 },
             ]),
+            THREADS: '1', // breakers are each loop's own
             UPSTREAM_RETRIES: '0',
             ...env,
         },

@@ -25,7 +25,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
 test('idle connections are closed, new ones refused', async (t) => {
     const upstream = await startUpstream();
     t.after(() => upstream.close());
-    const server = await startServer(t, { env: upstream.openaiEnv });
+    const server = await startServer(t, { env: { ...upstream.openaiEnv, THREADS: '1' } });
     const idle = await RawClient.connect(server.port);
     await idle.request(get('/health'));
     const hold = gate();
