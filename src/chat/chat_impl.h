@@ -15,6 +15,7 @@ struct chat_loop {
     struct map views; /* conversation id -> struct room_view */
     size_t busy;      /* turns running or waiting */
     struct list turns;
+    unsigned late; /* replies waiting for a store in trouble */
     bool ended; /* chat_loop_end was called */
 };
 

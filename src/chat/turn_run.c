@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #define SAVE_AFTER_MS 500
+#define LATE_EVERY_MS 200
+#define LATE_LIMIT    256 /* replies of one loop that wait for the store: bounds what a long outage holds in memory */
 
 static void turn_enter(struct turn *turn, enum turn_state next)
 {
@@ -187,6 +189,54 @@ static void record_usage(const struct turn *turn)
 }
 
 /* The outcome is stored before anybody hears of it. */
+/* A reply that everybody saw and the store would not take. */
+struct late_reply {
+    struct chat *chat;
+    struct chat_loop *at;
+    struct arena *arena;
+    struct message reply;
+};
+
+static int late_save(const struct late_reply *late, struct err *e)
+{
+    struct message_change change = {.to = late->reply, .set = MESSAGE_SET_CONTENT | MESSAGE_SET_STATUS};
+    return store_message_update(late->chat->config.store, &change, e);
+}
+
+/* Offered again until the store takes it, or the server leaves: then the next start marks it as interrupted. */
+static void late_main(void *arg)
+{
+    struct late_reply *late = arg;
+    struct err e = {.code = ERR_STORE_UNAVAILABLE};
+    while (e.code == ERR_STORE_UNAVAILABLE && task_sleep(LATE_EVERY_MS, NULL) == 0 &&
+           !atomic_load_explicit(&late->chat->draining, memory_order_acquire))
+        if (late_save(late, &e) == 0)
+            e.code = ERR_NONE;
+    if (e.code == ERR_NONE)
+        log_info("chat", "reply_stored_late", F_STR("conversation", late->reply.conversation_id));
+    late->at->late--;
+    arena_free(late->arena);
+}
+
+static void save_late(struct turn *turn, enum message_status status)
+{
+    struct chat_loop *at = turn->view->at;
+    bool leaving = turn->stopped && strcmp(turn->stopped, "interrupted") == 0; /* chat_abort */
+    if (leaving || at->late == LATE_LIMIT || !task_room())
+        return;
+    struct arena *arena = arena_new("late_reply");
+    struct late_reply *late = arena_alloc(arena, sizeof *late);
+    *late = (struct late_reply){.chat = turn->chat,
+                                .at = at,
+                                .arena = arena,
+                                .reply = {.conversation_id = arena_str(arena, turn->conversation_id),
+                                          .id = arena_str(arena, turn->reply_id),
+                                          .content = arena_str(arena, buf_str(&turn->reply)),
+                                          .status = status}};
+    at->late++;
+    task_spawn("late_reply", late_main, late);
+}
+
 static void conclude(struct turn *turn, const struct err *failure)
 {
     enum message_status status = MESSAGE_COMPLETE;
@@ -206,6 +256,8 @@ static void conclude(struct turn *turn, const struct err *failure)
     end_saving(turn);
     if (save(turn, buf_str(&turn->reply), status, &e) < 0 && e.code != ERR_MESSAGE_NOT_FOUND) {
         log_error("chat", "reply_not_stored", F_STR("conversation", turn->conversation_id), F_ERR(&e));
+        if (e.code == ERR_STORE_UNAVAILABLE)
+            save_late(turn, status);
         failure = &e;
     }
     finish_event(turn, status, failure);
