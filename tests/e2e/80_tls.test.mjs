@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, writeFile } from 'node:fs/promises';
+import { copyFile, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
@@ -16,6 +16,7 @@ import { run, startServer, temporaryFolder } from './support/server.mjs';
 import { JsonSocket } from './support/socket.mjs';
 
 const folder = await temporaryFolder();
+after(() => rm(folder, { recursive: true, force: true }));
 const ca = await Authority.make(folder);
 const own = await ca.issue('own');
 const env = { TLS_CERT: own.certFile, TLS_KEY: own.keyFile };

@@ -1,6 +1,7 @@
 // Upstreams over TLS and through proxies: whom we trust, and which way calls take.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdir, rm } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
@@ -10,7 +11,9 @@ import { gate, startUpstream } from '../fake/upstream.mjs';
 import { Authority } from './support/certificates.mjs';
 import { run, startServer, temporaryFolder } from './support/server.mjs';
 
-const ca = await Authority.make(await temporaryFolder());
+const folder = await temporaryFolder();
+after(() => rm(folder, { recursive: true, force: true }));
+const ca = await Authority.make(folder);
 const good = await ca.issue('good');
 const elsewhere = await ca.issue('elsewhere', 'DNS:elsewhere.example');
 const upstream = await startUpstream();
@@ -94,7 +97,9 @@ test('a private authority is refused unless UPSTREAM_CA_FILE names it', async (t
 
 test('the system\'s authorities are still trusted beside it', async (t) => {
     const { env } = await front(t, good);
-    const another = await Authority.make(await temporaryFolder());
+    const apart = path.join(folder, 'another');
+    await mkdir(apart);
+    const another = await Authority.make(apart);
     const both = { ...env, UPSTREAM_CA_FILE: another.file, SSL_CERT_FILE: ca.file };
     answered(await ask(await startServer(t, { env: both })));
 });
