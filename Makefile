@@ -39,7 +39,7 @@ test-unit: check-deps-test
 
 test-threads: check-deps-test
 	$(call build,tsan,build-tsan,threaded_tests)
-	$(call CTEST,build-tsan) -R '^(unit/(base|loop|net|server|client|store|llm|chat)|contract)/'
+	$(call CTEST,build-tsan) -R '^(unit/(base|loop|net|server|client|store|llm|chat|api)|contract)/'
 
 test-e2e: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,debug,build-debug,parley)

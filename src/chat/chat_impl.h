@@ -16,7 +16,7 @@ struct chat_loop {
     size_t busy;      /* turns running or waiting */
     struct list turns;
     unsigned late; /* replies waiting for a store in trouble */
-    bool ended; /* chat_loop_end was called */
+    bool ended;    /* chat_loop_end was called */
 };
 
 struct chat_metrics {
