@@ -13,13 +13,22 @@ static int bad(struct err *e, const char *why)
     return err_set(e, ERR_INVALID_REQUEST, "%s", why);
 }
 
+/* Line by line: the Java client wraps it. Only the last line may end inside a group of four characters. */
 static int take_base64(struct str text, struct buf *scratch, struct eio_packet *out, struct err *e)
 {
+    struct str line;
+    bool ended = false;
     buf_clear(scratch);
-    if (base64_decoded_len(text) > scratch->max)
-        return err_set(e, ERR_BODY_TOO_LARGE, NULL);
-    if (base64_decode(scratch, text) < 0)
-        return bad(e, "Binary packet is no base64");
+    while (str_split(&text, '\n', &line)) {
+        line.n -= line.n && line.p[line.n - 1] == '\r';
+        if (line.n == 0)
+            continue;
+        if (base64_decoded_len(line) > scratch->max - scratch->len)
+            return err_set(e, ERR_BODY_TOO_LARGE, NULL);
+        if (ended || base64_decode(scratch, line) < 0)
+            return bad(e, "Binary packet is no base64");
+        ended = line.n % 4 || line.p[line.n - 1] == '=';
+    }
     *out = (struct eio_packet){EIO_MESSAGE, true, buf_str(scratch)};
     return 0;
 }

@@ -18,9 +18,9 @@ struct eio_packet {
 };
 
 /* One packet as text, as it comes in a WebSocket text frame: `4hello`, or binary in base64 (`bAQID`, protocol 3
- * `b4AQID`), which clients without binary support send there too. data points into text; of base64 into scratch, which
- * is overwritten: valid until its next use. 0, or -1 with INVALID_REQUEST and the reason, BODY_TOO_LARGE past scratch's
- * ceiling. The text is taken for UTF-8, as the WebSocket reader has seen to. */
+ * `b4AQID`), which clients without binary support send there too; base64 may be wrapped. data points into text; of
+ * base64 into scratch, which is overwritten: valid until its next use. 0, or -1 with INVALID_REQUEST and the reason,
+ * BODY_TOO_LARGE past scratch's ceiling. The text is taken for UTF-8, as the WebSocket reader has seen to. */
 int eio_text(enum eio_version version, struct str text, struct buf *scratch, struct eio_packet *out, struct err *e);
 /* One WebSocket binary frame: in protocol 4 the message itself, in protocol 3 behind a byte 0x04. */
 int eio_binary(enum eio_version version, struct str frame, struct eio_packet *out, struct err *e);

@@ -102,6 +102,26 @@ static void base64_in_text_frames(void **state)
     buf_free(&scratch);
 }
 
+/* As the Java client sends what it posts. */
+static void wrapped_base64(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"bAQIDBA==\n", "bAQID\nBA==\n", "bAQID\r\nBA==", "b\n\nAQIDBA\n\n"};
+    static const char *const wrong[] = {"bAQ\nIDBA==", "bAQ==\nAQID", "bAQI\nDBA=\n=", "bAQID\rBA==", "bAQID \n"};
+    struct buf scratch = BUF_INIT(4);
+    struct eio_packet packet;
+    struct err e;
+    for (size_t i = 0; i < COUNT(good); i++) {
+        assert_int_equal(eio_text(EIO_V4, str_c(good[i]), &scratch, &packet, NULL), 0);
+        assert_true(packet.binary && str_eq(packet.data, STR("\1\2\3\4")));
+    }
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        refused_text(EIO_V4, str_c(wrong[i]), "Binary packet is no base64");
+    assert_int_equal(eio_text(EIO_V4, STR("bAQID\nBAU=\n"), &scratch, &packet, &e), -1);
+    assert_int_equal(e.code, ERR_BODY_TOO_LARGE);
+    buf_free(&scratch);
+}
+
 static void malformed_text_frames(void **state)
 {
     (void)state;
@@ -509,6 +529,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_frames),
         cmocka_unit_test(base64_in_text_frames),
+        cmocka_unit_test(wrapped_base64),
         cmocka_unit_test(malformed_text_frames),
         cmocka_unit_test(binary_frames),
         cmocka_unit_test(payloads),
