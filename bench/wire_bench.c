@@ -3,8 +3,10 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "samples.h"
+#include "wire/engineio.h"
 #include "wire/http.h"
 #include "wire/json.h"
+#include "wire/socketio.h"
 #include "wire/sse.h"
 #include "wire/ws.h"
 
@@ -119,6 +121,41 @@ static void sse_read(void)
     sink += event.data.n;
 }
 
+/* One event of 100 bytes, as a server that echoes reads and writes it. */
+static void socketio_read(void)
+{
+    struct sio_packet packet;
+    need(sio_decode(STR("2/chat,17[\"stream_chat\",{\"conversationId\":\"0123456789abcdef\",\"message\":\"Where is the "
+                        "station, please?\"}]"),
+                    SIO_ATTACHMENTS, &packet, NULL) == 0,
+         "sio_decode");
+    sink += sio_args_text(&packet).n;
+}
+
+static void socketio_write(void)
+{
+    struct sio_event event = {.nsp = STR("/chat"),
+                              .name = STR("stream_chunk"),
+                              .args = STR("{\"conversationId\":\"0123456789abcdef\",\"delta\":\" word\"}"),
+                              .offset = STR("3:4711")};
+    buf_clear(&work);
+    need(sio_event_put(&work, &event) == 0, "sio_event_put");
+}
+
+/* Two packets of a polling client: an answer to a ping and a message of 64 bytes. */
+static void engineio_read(void)
+{
+    struct eio_payload it;
+    struct eio_packet packet;
+    need(eio_payload_begin(&it, EIO_FORM_V4,
+                           STR("3\x1e"
+                               "42[\"message\",\"0123456789012345678901234567890123456789012345678\"]"),
+                           NULL) == 0,
+         "eio_payload_begin");
+    while (eio_payload_next(&it, &work, &packet, NULL) == 1)
+        sink += packet.data.n;
+}
+
 static double best_ns(void (*op)(void))
 {
     double best = 0;
@@ -175,6 +212,9 @@ int main(void)
         {"ws_frame_put, text of 64 bytes", ws_write},
         {"ws_mask, 1 KB", ws_mask_1k},
         {"sse_next, one delta of 190 bytes", sse_read},
+        {"sio_decode, event of 100 bytes", socketio_read},
+        {"sio_event_put, event of 100 bytes", socketio_write},
+        {"eio_payload_next, payload of 66 bytes, two packets", engineio_read},
     };
     settings.on_url = settings.on_header_field = settings.on_header_value = note_slice;
     ws_reader_init(&reader, true, LIMIT_WS_MESSAGE);
