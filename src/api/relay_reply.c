@@ -56,6 +56,7 @@ void relay_reply(struct http_request *rq, const struct relay_request *request, c
 {
     struct str refusal = STR_NONE;
     struct err e;
+    http_needs_client(rq); /* when it leaves, the upstream call ends at once */
     struct relay *relay = relay_open(api_of(rq)->chat, request, rq->arena, &refusal, &e);
     if (!relay) {
         door->refuse(rq, refusal, &e);

@@ -104,6 +104,11 @@ static inline bool conn_is_tls(const struct conn *c)
 }
 /* Whether the TLS handshake is done with; always, when there is none. */
 bool conn_is_ready(const struct conn *c);
+/* Whether the peer will send no more and all it sent was consumed. False inside on_read. */
+static inline bool conn_input_over(const struct conn *c)
+{
+    return c->eof && !c->kept_len && !c->in_read;
+}
 /* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */
 #define CONN_ADDRESS_MAX 46
 void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);

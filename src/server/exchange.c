@@ -355,7 +355,7 @@ void exchange_gone(struct http_exchange *x)
     x->streaming = false;
     x->rq.conn->x = NULL;
     x->rq.conn = NULL;
-    if (x->task && !x->survive)
+    if (x->task)
         task_cancel(x->task);
     exchange_unref(x);
 }

@@ -1,5 +1,5 @@
 /* Requests and replies as handlers see them. A handler runs in a task of the connection's loop; it may wait. When the
- * client goes away meanwhile, the task is cancelled. */
+ * client goes away meanwhile, the task is cancelled (see http_needs_client). */
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H
 
@@ -73,7 +73,9 @@ bool http_replied(const struct http_request *rq);
 /* Whether the server shuts down: a reply without an end of its own should end now. When that begins, the task of a
  * reply that sse_begin began is woken. */
 bool http_draining(const struct http_request *rq);
-/* The task stays alive when the client goes away; waits on the reply then fail. For handlers that must finish. */
-void http_survive(struct http_request *rq);
+/* A client that ends its side of the connection may still read: its handler goes on and the reply is sent; only a reset
+ * or a failed write cancels. After this call the end of its side cancels too: for work that is worth nothing without
+ * its client. Event streams do so by themselves. */
+void http_needs_client(struct http_request *rq);
 
 #endif

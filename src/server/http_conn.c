@@ -73,7 +73,7 @@ void http_conn_enter(struct http_conn *hc, enum http_state next)
 
 void http_conn_next(struct http_conn *hc)
 {
-    if (!hc->sl->draining) {
+    if (!hc->sl->draining && !conn_input_over(&hc->conn)) {
         http_conn_enter(hc, HC_IDLE);
         return;
     }
@@ -191,6 +191,9 @@ static size_t on_read(struct conn *c, char *p, size_t n)
         took = read_some(hc, p + used, n - used);
         used += took;
     }
+    /* The last of the requests that came before the end of the input. */
+    if (c->eof && used == n && hc->state == HC_IDLE && conn_is_open(c))
+        http_conn_gone(hc);
     return used;
 }
 
@@ -201,13 +204,19 @@ static void on_drained(struct conn *c)
         conn_resume(c);
 }
 
-static void on_eof(struct conn *c)
+void http_conn_gone(struct http_conn *hc)
 {
-    struct http_conn *hc = container_of(c, struct http_conn, conn);
     if (hc->state == HC_RUNNING || hc->state == HC_BODY)
         exchange_gone(hc->x);
     http_conn_enter(hc, HC_FINISH);
-    conn_finish(c); /* earlier replies may still be on their way */
+    conn_finish(&hc->conn); /* earlier replies may still be on their way */
+}
+
+static void on_eof(struct conn *c)
+{
+    struct http_conn *hc = container_of(c, struct http_conn, conn);
+    if (hc->state != HC_RUNNING || hc->x->needs_client)
+        http_conn_gone(hc);
 }
 
 static void on_closed(struct conn *c, enum conn_end why)

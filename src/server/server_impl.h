@@ -110,14 +110,14 @@ struct http_exchange {
     struct http_chunked chunked;
     struct sse_stream *sse; /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
     uint64_t start_ns;
-    uint64_t sent;   /* bytes of the reply's body */
-    unsigned refs;   /* the connection until the reply is complete, the handler's task, whoever is on the stack */
-    int status;      /* 0 until the reply began */
-    bool keep_alive; /* the connection goes on after this reply */
-    bool streaming;  /* http_stream_begin was called, http_stream_end not yet */
-    bool chunks;     /* the stream is chunked: false for HTTP/1.0 */
-    bool complete;   /* the whole reply is queued, or the client gone */
-    bool survive;
+    uint64_t sent;     /* bytes of the reply's body */
+    unsigned refs;     /* the connection until the reply is complete, the handler's task, whoever is on the stack */
+    int status;        /* 0 until the reply began */
+    bool keep_alive;   /* the connection goes on after this reply */
+    bool streaming;    /* http_stream_begin was called, http_stream_end not yet */
+    bool chunks;       /* the stream is chunked: false for HTTP/1.0 */
+    bool complete;     /* the whole reply is queued, or the client gone */
+    bool needs_client; /* the end of the client's input cancels the handler */
 };
 
 static inline struct http_exchange *http_exchange(struct http_request *rq)
@@ -183,6 +183,8 @@ void http_conn_drain(struct http_conn *hc);
 void http_conn_enter(struct http_conn *hc, enum http_state next);
 /* All of the last request is done with: waits for the next one, or finishes while the server drains. */
 void http_conn_next(struct http_conn *hc);
+/* The client left: cancels what runs for it, sends what is queued, closes. */
+void http_conn_gone(struct http_conn *hc);
 
 /* ---- server.c ---- */
 

@@ -48,6 +48,7 @@ void sse_begin(struct http_request *rq)
         .sent_ms = loop_now_ms(x->sl->loop),
     };
     x->sse = sse;
+    x->needs_client = true;
     arena_own(rq->arena, sse, stop);
     if (rq->conn && x->sl->config.sse_heartbeat)
         timer_start(sse->loop, &sse->timer, x->sl->config.sse_heartbeat);

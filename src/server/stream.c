@@ -110,7 +110,9 @@ bool http_draining(const struct http_request *rq)
     return container_of(rq, const struct http_exchange, rq)->sl->draining;
 }
 
-void http_survive(struct http_request *rq)
+void http_needs_client(struct http_request *rq)
 {
-    http_exchange(rq)->survive = true;
+    http_exchange(rq)->needs_client = true;
+    if (rq->conn && rq->conn->conn.eof)
+        http_conn_gone(rq->conn);
 }

@@ -109,6 +109,8 @@ static bool drop_at_call(const char *request, int n)
     while (!atomic_load(&gate.stopped) && poll(&ready, 1, 1) == 0)
         continue;
     bool stopped = atomic_load(&gate.stopped);
+    /* Gone for good: who only stops sending still gets the reply. */
+    setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
     client_close(&c);
     while (server_connections(env.server))
         usleep(500);

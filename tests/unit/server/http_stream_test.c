@@ -71,11 +71,11 @@ static void waits(struct http_request *rq)
         http_stream_begin(rq, 200, STR("text/plain"));
         http_stream_write(rq, STR("begun"), &e);
     }
-    if (str_eqc(rq->query, "survive"))
-        http_survive(rq);
+    if (str_eqc(rq->query, "needs"))
+        http_needs_client(rq);
     int result = task_park(&e);
     cancelled += result < 0 && e.code == ERR_CANCELLED;
-    live_assert(result < 0 || str_eqc(rq->query, "survive") || rq->conn);
+    live_assert(result < 0 || rq->conn);
     http_reply_text(rq, 200, STR("woken"));
 }
 
@@ -246,7 +246,7 @@ static void leave(const char *request, bool reset)
 static void a_client_that_leaves_cancels_the_handler(void **state)
 {
     (void)state;
-    leave("GET /waits HTTP/1.1\r\n" H "\r\n", false);
+    leave("GET /waits?needs HTTP/1.1\r\n" H "\r\n", false);
     await_count(&ended, 1);
     assert_int_equal(cancelled, 1);
     live_wait_idle(&live);
@@ -261,20 +261,33 @@ static void so_does_a_reset(void **state)
     live_wait_idle(&live);
 }
 
+static void live_nothing(struct live_server *l)
+{
+    (void)l;
+}
+
 static void wake_parked(struct live_server *l)
 {
     (void)l;
     task_wake(parked);
 }
 
-static void a_surviving_handler_runs_on(void **state)
+static void a_client_that_only_stops_sending_gets_its_answers(void **state)
 {
     (void)state;
-    leave("GET /waits?survive HTTP/1.1\r\n" H "\r\n", false);
-    live_wait_idle(&live);
+    client_send(&c, STR("GET /waits HTTP/1.1\r\n" H "\r\nGET /words?x=1 HTTP/1.1\r\n" H "\r\n"));
+    await_count(&started, 1);
+    shutdown(c.fd, SHUT_WR);
+    live_do(&live, live_nothing);
     assert_int_equal(ended, 0);
     live_do(&live, wake_parked);
-    await_count(&ended, 1);
+    struct reply r = reply_read(&c);
+    assert_string_equal(r.body, "woken");
+    reply_free(&r);
+    r = reply_read(&c);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    assert_true(client_at_end(&c));
     assert_int_equal(cancelled, 0);
 }
 
@@ -283,14 +296,14 @@ static void the_access_log_says_499(void **state)
     (void)state;
     struct reply r = ask(&c, "GET /words?x=1 HTTP/1.1\r\n" H "User-Agent: tester\r\n\r\n");
     reply_free(&r);
-    leave("GET /waits HTTP/1.1\r\n" H "\r\n", false);
+    leave("GET /waits?needs HTTP/1.1\r\n" H "\r\n", false);
     await_count(&ended, 1);
     live_do(&live, live_drain);
     live_wait_idle(&live);
     char *text = access_lines();
     assert_non_null(strstr(text, "\"GET /words?x=1 HTTP/1.1\" 200 13 "));
     assert_non_null(strstr(text, "\"tester\""));
-    assert_non_null(strstr(text, "\"GET /waits HTTP/1.1\" 499 "));
+    assert_non_null(strstr(text, "\"GET /waits?needs HTTP/1.1\" 499 "));
     free(text);
 }
 
@@ -366,7 +379,7 @@ int main(void)
         CASE(a_handler_may_work_on_after_its_reply),
         CASE(a_client_that_leaves_cancels_the_handler),
         CASE(so_does_a_reset),
-        CASE(a_surviving_handler_runs_on),
+        CASE(a_client_that_only_stops_sending_gets_its_answers),
         CASE(the_access_log_says_499),
         CASE(draining_lets_requests_end_and_closes_the_idle),
         CASE(aborting_cancels_what_runs),
