@@ -74,6 +74,8 @@ int config_production_check(const struct config *cfg, const char *(*jwt_secret_p
     const char *problem = jwt_secret_problem(str_c(cfg->jwt_secret));
     if (problem)
         buf_addf(errors, "JWT_SECRET: %s; make one with: openssl rand -base64 48\n", problem);
+    if (cfg->conformance)
+        add(errors, "CONFORMANCE: echoes to anybody; it is for tests only");
     check_token(cfg, errors, warnings);
     check_exposure(cfg, warnings);
     return errors->len > before ? -1 : 0;

@@ -75,7 +75,17 @@ struct config {
     uint64_t sse_heartbeat_ms; /* 0: none */
     enum config_slow_consumer slow_consumer;
     uint64_t room_keep_ms;
+
+    /* Socket.IO */
     bool allow_eio3;
+    uint64_t socketio_ping_interval_ms, socketio_ping_timeout_ms, socketio_upgrade_timeout_ms,
+        socketio_connect_timeout_ms;
+    uint64_t socketio_max_payload; /* bytes */
+    uint64_t socketio_recovery_ms; /* 0: no recovery */
+    bool socketio_compression;
+    char *socketio_cookie; /* NULL: none */
+    char *socketio_client; /* folder of the official client's bundles; NULL: where it is usually installed */
+    bool conformance;
 
     /* Who may come in */
     char *api_token;

@@ -109,6 +109,12 @@ static inline bool conn_input_over(const struct conn *c)
 {
     return c->eof && !c->kept_len && !c->in_read;
 }
+/* Takes the connection to another loop, with input that was not consumed and output that was not sent. Call on its own
+ * loop, also from on_read (which then consumes nothing more); nothing happens to it on the way, and nobody else may
+ * hold it there (timers, conn_wait_drained). `arrived` is called on the other loop's thread: c belongs to it from then
+ * on, kept input follows soon. The other loop must be running, or be freed later with loop_free. */
+void conn_move(struct conn *c, struct loop *to, void (*arrived)(struct conn *c));
+
 /* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */
 #define CONN_ADDRESS_MAX 46
 void conn_address(const struct conn *c, char out[CONN_ADDRESS_MAX]);

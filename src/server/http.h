@@ -38,7 +38,8 @@ struct http_request {
     struct str origin;              /* Origin header when it is allowed, else empty */
     bool secure;                    /* https, after TRUST_PROXY */
     const struct http_route *route;
-    void *ctx; /* of the routes' owner: what router_add got */
+    void *ctx;  /* of the routes' owner: what router_add got */
+    void *user; /* the handler's own */
     struct http_conn *conn;
 };
 
@@ -73,6 +74,14 @@ bool http_replied(const struct http_request *rq);
 /* Whether the server shuts down: a reply without an end of its own should end now. When that begins, the task of a
  * reply that sse_begin began is woken. */
 bool http_draining(const struct http_request *rq);
+/* The handler returns without a reply and without a task to wait in: the reply follows from a callback on the loop,
+ * with http_reply… as ever, which may be long after (polling for news). Until then the end of the client's side counts
+ * as its going away. Callbacks must not reply from `gone`. */
+struct http_deferred {
+    void (*gone)(struct http_request *rq);  /* the client went away: rq is dead when this returns */
+    void (*drain)(struct http_request *rq); /* the server shuts down: reply soon; NULL: nothing to do */
+};
+void http_defer(struct http_request *rq, const struct http_deferred *ops);
 /* A client that ends its side of the connection may still read: its handler goes on and the reply is sent; only a reset
  * or a failed write cancels. After this call the end of its side cancels too: for work that is worth nothing without
  * its client. Event streams do so by themselves. */

@@ -38,6 +38,9 @@ struct server *server_new(const struct server_config *config);
 /* Adds a door's table (static, outlives the server); ctx reaches its handlers. Before server_listen. Conflicting rows
  * die: a programming error. */
 void server_routes(struct server *s, const struct http_route *routes, size_t n, void *ctx);
+/* Which loop must serve a request, by its index; -1: the one it came to. Asked when a head has arrived, before anything
+ * is done with it; the connection moves there first, as it is. Before server_listen; one at most. */
+void server_steer(struct server *s, int (*steer)(void *arg, const struct http_head *head), void *arg);
 /* All rows added so far, for /openapi.json and tests. */
 size_t server_route_count(const struct server *s);
 const struct http_route *server_route_at(const struct server *s, size_t i);

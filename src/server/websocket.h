@@ -12,6 +12,9 @@ struct websocket;
 struct websocket_ops {
     size_t max_message; /* 0: LIMIT_WS_MESSAGE */
     size_t user_size;   /* bytes of zeroed door state that lie in the socket's record: websocket_user */
+    bool no_ping;       /* the door has a heartbeat of its own: no WebSocket pings */
+    /* Asked before anything else about the upgrade: false when it refused, by replying. NULL: always true. */
+    bool (*may_open)(struct http_request *rq);
     /* The upgrade was answered. rq is valid during the call only. */
     void (*on_open)(struct websocket *ws, struct http_request *rq);
     /* A whole message; data is writable, valid during the call only. */
@@ -32,11 +35,21 @@ bool websocket_is_open(const struct websocket *ws);
 /* Queues one message (copied). Beyond LIMIT_WS_QUEUE unsent bytes the slow-consumer policy applies: the socket is
  * closed 1013 "Slow consumer" (SLOW_CONSUMER=close) or the message dropped (=drop). 0, or -1 when it was not queued. */
 int websocket_send(struct websocket *ws, enum ws_opcode opcode, struct str data);
+/* One message in parts, put together in place; parts may be empty. */
+int websocket_send_parts(struct websocket *ws, enum ws_opcode opcode, const struct str *parts, size_t n);
 /* One frame encoded by websocket_encode, shared by many sockets; sockets that negotiated compression re-encode. */
 int websocket_send_frame(struct websocket *ws, struct blob *frame);
 struct blob *websocket_encode(enum ws_opcode opcode, struct str data);
+/* What websocket_encode was given. */
+struct str websocket_payload(const struct blob *frame);
 size_t websocket_queued(const struct websocket *ws);
-/* Sends the close frame, waits for the peer's, closes. */
+/* Another ceiling for messages to come; in on_open. */
+void websocket_set_max(struct websocket *ws, size_t max_message);
+/* Stops and continues reading: the peer is slowed by TCP. */
+void websocket_pause(struct websocket *ws, bool pause);
+/* Sends what is queued now, instead of before the loop next blocks. */
+void websocket_flush(struct websocket *ws);
+/* Sends the close frame (WS_NO_STATUS: without a code), waits for the peer's, closes. */
 void websocket_close(struct websocket *ws, uint16_t code, struct str reason);
 
 /* References keep the record (not the connection) across waits of tasks. */

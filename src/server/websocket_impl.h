@@ -42,9 +42,6 @@ struct websocket *websocket_new(struct http_conn *hc, struct http_request *rq, c
 void websocket_start(struct websocket *ws);
 /* Appends a close frame and counts it. */
 void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason);
-/* Stops and continues reading, for the serial task. */
-void websocket_pause(struct websocket *ws, bool pause);
-
 /* The socket is closed: drops what waits and cancels the handler. */
 void websocket_serial_stop(struct websocket *ws);
 
