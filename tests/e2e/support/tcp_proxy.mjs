@@ -1,0 +1,67 @@
+// A TCP proxy whose connections a test can cut, or let go silent, at any moment.
+import { once } from 'node:events';
+import net from 'node:net';
+
+export class TcpProxy {
+    constructor(port) {
+        this.target = port;
+        this.pairs = new Set();
+        this.accepted = 0;
+        this.server = net.createServer((client) => this.#join(client));
+    }
+
+    static async to(t, port) {
+        const proxy = new TcpProxy(port);
+        proxy.server.listen(0, '127.0.0.1');
+        await once(proxy.server, 'listening');
+        t.after(() => proxy.close());
+        return proxy;
+    }
+
+    get url() {
+        return `http://127.0.0.1:${this.server.address().port}`;
+    }
+
+    #join(client) {
+        const upstream = net.connect(this.target, '127.0.0.1');
+        const pair = { client, upstream, silent: false };
+        this.accepted++;
+        this.pairs.add(pair);
+        const relay = (from, to) => {
+            from.on('data', (bytes) => pair.silent || to.write(bytes));
+            from.on('end', () => pair.silent || to.end());
+            from.on('error', () => {});
+            from.on('close', () => {
+                this.pairs.delete(pair);
+                if (!pair.silent) {
+                    to.destroy();
+                }
+            });
+            from.setNoDelay(true);
+        };
+        relay(client, upstream);
+        relay(upstream, client);
+    }
+
+    /** Breaks these connections, all by default: both ends get a reset or an end at once. */
+    cut(pairs = [...this.pairs]) {
+        for (const { client, upstream } of pairs) {
+            client.resetAndDestroy();
+            upstream.resetAndDestroy();
+        }
+        return pairs.length;
+    }
+
+    /** Nothing passes any more, and neither end is told. */
+    silence(pairs = [...this.pairs]) {
+        pairs.forEach((pair) => (pair.silent = true));
+    }
+
+    close() {
+        for (const { client, upstream } of this.pairs) {
+            client.destroy();
+            upstream.destroy();
+        }
+        this.server.close();
+    }
+}
