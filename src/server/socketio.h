@@ -81,6 +81,7 @@ void sio_loop_end(struct sio_server *server);
 
 void *sio_user(struct sio_socket *s);
 void *sio_owner(const struct sio_socket *s);
+struct sio_server *sio_server_of(const struct sio_socket *s);
 struct str sio_sid(const struct sio_socket *s);
 struct str sio_nsp(const struct sio_socket *s);
 struct str sio_address(const struct sio_socket *s);
