@@ -241,6 +241,21 @@ static void what_production_refuses(void **state)
     buf_free(&warnings);
 }
 
+static void conformance_is_for_tests(void **state)
+{
+    (void)state;
+    struct buf errors = BUF_INIT(KIB(16)), warnings = BUF_INIT(KIB(16));
+    assert_int_equal(check(load_env("ENVIRONMENT=production", "JWT_SECRET=x", "CONFORMANCE=true"), &errors, &warnings),
+                     -1);
+    assert_true(has_text(&errors, "CONFORMANCE: "));
+    assert_int_equal(check(load_env("ENVIRONMENT=production", "JWT_SECRET=x", "CONFORMANCE=false"), &errors, &warnings),
+                     0);
+    assert_int_equal(check(load_env("ENVIRONMENT=test", "CONFORMANCE=true"), &errors, &warnings), 0);
+    assert_int_equal(errors.len, 0);
+    buf_free(&errors);
+    buf_free(&warnings);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +270,7 @@ int main(void)
         cmocka_unit_test(secrets_on_the_command_line_are_warned_of),
         cmocka_unit_test(reload_takes_over_what_may_change),
         cmocka_unit_test(what_production_refuses),
+        cmocka_unit_test(conformance_is_for_tests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
