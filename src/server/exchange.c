@@ -199,6 +199,16 @@ refuse:
 
 /* ---- Running ---- */
 
+/* The handler deferred the reply and is done. What happened before it returned is told now. */
+static void await_reply(struct http_exchange *x)
+{
+    struct http_conn *hc = x->rq.conn;
+    if (hc->conn.eof)
+        http_conn_gone(hc);
+    else
+        exchange_drain(x);
+}
+
 static void run_handler(void *arg)
 {
     struct err e;
@@ -207,7 +217,9 @@ static void run_handler(void *arg)
     log_request_id = x->rq.id;
     x->rq.route->handler(&x->rq);
     x->task = NULL;
-    if (!x->complete && !x->status) {
+    if (!x->complete && x->deferred) {
+        await_reply(x);
+    } else if (!x->complete && !x->status) {
         log_error("server", "no_reply", F_STR("path", x->rq.path));
         err_set(&e, ERR_INTERNAL_ERROR, NULL);
         http_reply_error(&x->rq, &e);
@@ -357,5 +369,24 @@ void exchange_gone(struct http_exchange *x)
     x->rq.conn = NULL;
     if (x->task)
         task_cancel(x->task);
+    if (x->deferred)
+        x->deferred->gone(&x->rq);
     exchange_unref(x);
+}
+
+void exchange_drain(struct http_exchange *x)
+{
+    if (!x->sl->draining)
+        return;
+    if (x->deferred && !x->task && x->deferred->drain)
+        x->deferred->drain(&x->rq);
+    else if (x->sse && x->task)
+        task_wake(x->task); /* it may want to end: http_draining */
+}
+
+void http_defer(struct http_request *rq, const struct http_deferred *ops)
+{
+    struct http_exchange *x = http_exchange(rq);
+    x->deferred = ops;
+    x->needs_client = true;
 }

@@ -74,9 +74,13 @@ bool http_replied(const struct http_request *rq);
 /* Whether the server shuts down: a reply without an end of its own should end now. When that begins, the task of a
  * reply that sse_begin began is woken. */
 bool http_draining(const struct http_request *rq);
+/* The connection ends after the reply to come. */
+void http_reply_close(struct http_request *rq);
+
 /* The handler returns without a reply and without a task to wait in: the reply follows from a callback on the loop,
  * with http_reply… as ever, which may be long after (polling for news). Until then the end of the client's side counts
- * as its going away. Callbacks must not reply from `gone`. */
+ * as its going away. The last thing a handler does. The callbacks never come from inside it, and not after the reply;
+ * a reply made outside of the handler takes rq with it. */
 struct http_deferred {
     void (*gone)(struct http_request *rq);  /* the client went away: rq is dead when this returns */
     void (*drain)(struct http_request *rq); /* the server shuts down: reply soon; NULL: nothing to do */

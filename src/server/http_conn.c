@@ -288,7 +288,7 @@ void http_conn_drain(struct http_conn *hc)
         websocket_drain(hc->owner);
     } else if (hc->state == HC_IDLE) {
         http_conn_next(hc);
-    } else if (hc->state == HC_RUNNING && hc->x && hc->x->sse && hc->x->task) {
-        task_wake(hc->x->task); /* it may want to end: http_draining */
+    } else if (hc->state == HC_RUNNING && hc->x) {
+        exchange_drain(hc->x);
     }
 }

@@ -174,6 +174,11 @@ void http_reply_header(struct http_request *rq, struct str name, struct str valu
     x->headers_size += name.n + value.n + 4;
 }
 
+void http_reply_close(struct http_request *rq)
+{
+    http_exchange(rq)->keep_alive = false;
+}
+
 static void put_error(struct buf *out, const struct err *e)
 {
     struct jw w = jw_begin(out);

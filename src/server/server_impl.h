@@ -108,7 +108,8 @@ struct http_exchange {
     char *body; /* as far as it has arrived; malloc'd, NULL when it came at once: then it lies in the arena */
     size_t body_len, body_cap;
     struct http_chunked chunked;
-    struct sse_stream *sse; /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
+    const struct http_deferred *deferred; /* the reply follows from a callback */
+    struct sse_stream *sse;               /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
     uint64_t start_ns;
     uint64_t sent;     /* bytes of the reply's body */
     unsigned refs;     /* the connection until the reply is complete, the handler's task, whoever is on the stack */
@@ -172,6 +173,8 @@ uint64_t exchange_body_left(const struct http_exchange *x);
 void exchange_complete(struct http_exchange *x);
 /* The client went away before that. */
 void exchange_gone(struct http_exchange *x);
+/* The server drains: tells who holds the reply back. */
+void exchange_drain(struct http_exchange *x);
 void exchange_unref(struct http_exchange *x);
 
 /* ---- http_conn.c ---- */
