@@ -7,17 +7,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "samples.h"
+#include "tcp.h"
 #include "wire/ws.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define EVENTS       256
 #define INPUT        KIB(64)
@@ -44,6 +37,7 @@ struct client {
 
 struct load {
     struct options o;
+    bool http;
     int epoll;
     struct buf request;
     struct client *clients;
@@ -92,30 +86,12 @@ static struct options parse(int argc, char **argv)
     return o;
 }
 
-static int connect_to(uint64_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-        die("connect to port %u: %s", (unsigned)port, strerror(errno));
-    int one = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    return fd;
-}
-
-static void send_all(int fd, struct str bytes)
-{
-    if (send(fd, bytes.p, bytes.n, MSG_NOSIGNAL) != (ssize_t)bytes.n)
-        die("send: %s", strerror(errno));
-}
-
 static void put_request(struct load *l)
 {
     const struct options *o = &l->o;
     struct str body = str_c(o->body);
     buf_init(&l->request, MIB(1));
-    if (strcmp(o->mode, "http") != 0)
+    if (!l->http)
         ws_frame_put(&l->request, WS_TEXT, body, true);
     else if (o->body)
         buf_addf(
@@ -142,50 +118,18 @@ static void send_upgrade(const struct options *o, int fd)
     send_all(fd, str_n(head, (size_t)n));
 }
 
-/* Bytes of the whole answer at the front, 0 when it is not complete. */
-static size_t http_answer(struct load *l, struct str in)
+/* Bytes of one answer of the expected kind at the front, 0 when it is not complete. */
+static size_t answer(struct load *l, const struct client *c, struct str in)
 {
-    ptrdiff_t end = str_find(in, STR("\r\n\r\n"));
-    if (end < 0)
-        return 0;
-    struct str head = str_n(in.p, (size_t)end + 2);
-    ptrdiff_t at = str_find(head, STR("ontent-Length: "));
-    if (at < 0)
-        at = str_find(head, STR("ontent-length: "));
-    struct str digits = at < 0 ? STR_NONE : str_from(head, (size_t)at + sizeof("ontent-length: ") - 1);
-    ptrdiff_t stop = str_find_char(digits, '\r');
-    uint64_t length;
-    if (stop < 0 || str_u64(str_n(digits.p, (size_t)stop), &length) < 0)
-        die("an answer without Content-Length: %.*s", STR_ARG(head));
-    if (!str_starts(in, STR("HTTP/1.1 200 ")))
+    bool ok = true;
+    uint8_t first = 0x80 | WS_TEXT;
+    struct str content;
+    size_t n = c->phase == PHASE_HANDSHAKE ? upgrade_answer(in)
+               : l->http                   ? http_answer(in, &ok, &content)
+                                           : frame_answer(in, &first, &content);
+    if (!ok || first != (0x80 | WS_TEXT))
         l->errors++;
-    size_t whole = (size_t)end + 4 + (size_t)length;
-    return in.n >= whole ? whole : 0;
-}
-
-/* Bytes of the first server frame, 0 when it is not complete. Answers are short and unmasked. */
-static size_t ws_answer(struct load *l, struct str in)
-{
-    const uint8_t *p = (const uint8_t *)in.p;
-    if (in.n < 2)
-        return 0;
-    size_t head = p[1] < 126 ? 2 : 4;
-    if (in.n < head)
-        return 0;
-    size_t length = p[1] < 126 ? p[1] : (size_t)(p[2] << 8 | p[3]);
-    if (p[0] != (0x80 | WS_TEXT))
-        l->errors++;
-    return in.n >= head + length ? head + length : 0;
-}
-
-static size_t handshake_answer(struct str in)
-{
-    ptrdiff_t end = str_find(in, STR("\r\n\r\n"));
-    if (end < 0)
-        return 0;
-    if (!str_starts(in, STR("HTTP/1.1 101 ")))
-        die("no upgrade: %.*s", STR_ARG(in));
-    return (size_t)end + 4;
+    return n;
 }
 
 static void answered(struct load *l, struct client *c)
@@ -212,18 +156,9 @@ static void client_read(struct load *l, struct client *c)
         buf_add(&c->in, in.p, in.n);
         in = buf_str(&c->in);
     }
-    bool http = strcmp(l->o.mode, "http") == 0;
     size_t used = 0;
-    for (;;) {
-        struct str rest = str_from(in, used);
-        size_t one = c->phase == PHASE_HANDSHAKE ? handshake_answer(rest)
-                     : http                      ? http_answer(l, rest)
-                                                 : ws_answer(l, rest);
-        if (one == 0)
-            break;
-        used += one;
+    for (size_t one; (one = answer(l, c, str_from(in, used))) > 0; used += one)
         answered(l, c);
-    }
     if (c->in.len > 0)
         buf_consume(&c->in, used);
     else if (used < in.n)
@@ -232,16 +167,13 @@ static void client_read(struct load *l, struct client *c)
 
 static void open_clients(struct load *l)
 {
-    bool http = strcmp(l->o.mode, "http") == 0;
     l->clients = mem_array(l->o.connections, sizeof(*l->clients));
     for (uint64_t i = 0; i < l->o.connections; i++) {
         struct client *c = &l->clients[i];
-        *c = (struct client){.fd = connect_to(l->o.port), .phase = http ? PHASE_RUN : PHASE_HANDSHAKE};
+        *c = (struct client){.fd = connect_to(l->o.port), .phase = l->http ? PHASE_RUN : PHASE_HANDSHAKE};
         buf_init(&c->in, MIB(4));
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-        if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
-            die("epoll_ctl: %s", strerror(errno));
-        if (http)
+        watch(l->epoll, c->fd, c);
+        if (l->http)
             send_request(l, c);
         else
             send_upgrade(&l->o, c->fd);
@@ -292,17 +224,14 @@ static void hold(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    files_max();
     struct load l = {.o = parse(argc, argv), .epoll = epoll_create1(EPOLL_CLOEXEC)};
     if (strcmp(l.o.mode, "idle") == 0) {
         hold(&l.o);
         return 0;
     }
-    if (strcmp(l.o.mode, "http") != 0 && strcmp(l.o.mode, "ws") != 0)
+    l.http = strcmp(l.o.mode, "http") == 0;
+    if (!l.http && strcmp(l.o.mode, "ws") != 0)
         usage();
     l.input = mem_alloc(INPUT);
     put_request(&l);

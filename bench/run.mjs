@@ -1,5 +1,5 @@
 // Measures parley beside its peers and prints one table.
-//   node bench/run.mjs [--quick] [a b c d e f]
+//   node bench/run.mjs [--quick] [a b c …]
 // PARLEY_BIN: the server (default build/parley); BENCH_BIN: folder of the bench programs (default build-check/bench).
 // Every figure is the median of several rounds in which the contestants take turns. Written to bench/out/results.json.
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -11,12 +11,39 @@ import { run as streams } from './rows/c_streams.mjs';
 import { run as memory } from './rows/d_memory.mjs';
 import { run as store } from './rows/e_store.mjs';
 import { run as start } from './rows/f_start.mjs';
+import { run as echo } from './rows/g_echo.mjs';
+import { run as broadcast } from './rows/h_broadcast.mjs';
+import { run as followers } from './rows/i_followers.mjs';
+import { run as sessions } from './rows/j_sessions.mjs';
+import { run as connects } from './rows/k_connects.mjs';
 import { BENCH } from './support/process.mjs';
 import { printTable } from './support/rows.mjs';
 
-const GROUPS = { a: http, b: websocket, c: streams, d: memory, e: store, f: start };
-const FULL = { quick: false, rounds: 5, seconds: 3, idle: 9000, sockets: 10000 };
-const QUICK = { quick: true, rounds: 3, seconds: 1, idle: 2000, sockets: 2000 };
+const GROUPS = {
+    a: http,
+    b: websocket,
+    c: streams,
+    d: memory,
+    e: store,
+    f: start,
+    g: echo,
+    h: broadcast,
+    i: followers,
+    j: sessions,
+    k: connects,
+};
+const FULL = {
+    quick: false,
+    rounds: 5,
+    seconds: 3,
+    idle: 9000,
+    sockets: 10000,
+    members: 1000,
+    followers: [1, 100, 1000],
+    tokens: 200,
+    connects: 5000,
+};
+const QUICK = { ...FULL, quick: true, rounds: 3, seconds: 1, idle: 2000, sockets: 2000, tokens: 50, connects: 2000 };
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');

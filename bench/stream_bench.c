@@ -131,12 +131,14 @@ static int send_out(struct bench *b, int fd)
     return sent == (ssize_t)out.n ? 0 : -1;
 }
 
-/* The number behind `name=` in the text, 0 when it is not there. */
+/* The number behind the last `name=` in the text, 0 when it is not there: what came before is history. */
 static uint64_t number_after(struct str text, struct str name)
 {
-    ptrdiff_t at = str_find(text, name);
+    size_t begin = text.n;
+    for (ptrdiff_t at; (at = str_find(text, name)) >= 0; begin = 0)
+        text = str_from(text, (size_t)at + name.n);
     uint64_t value = 0;
-    for (size_t i = at < 0 ? text.n : (size_t)at + name.n; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
+    for (size_t i = begin; i < text.n && text.p[i] >= '0' && text.p[i] <= '9'; i++)
         value = value * 10 + (uint64_t)(text.p[i] - '0');
     return value;
 }

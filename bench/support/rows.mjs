@@ -24,7 +24,7 @@ export const medianOf = (results, pick) =>
  * @param what     what is measured
  * @param parley   our figure
  * @param options  unit; peer, peerName: the figure beside it; goal: { ratio: x } our figure is at least x times the
- *                 peer's, { atMost: x } or { atLeast: x } for the figure itself
+ *                 peer's, { ratioAtMost: x } at most so, { atMost: x } or { atLeast: x } for the figure itself
  */
 export function row(group, what, parley, { unit = '', peer, peerName = '', goal = {}, detail } = {}) {
     const ratio = peer === undefined || peer === 0 ? undefined : parley / peer;
@@ -33,6 +33,9 @@ export function row(group, what, parley, { unit = '', peer, peerName = '', goal 
     if (goal.ratio !== undefined) {
         ok = ratio >= goal.ratio;
         text = `>= ${goal.ratio} x`;
+    } else if (goal.ratioAtMost !== undefined) {
+        ok = ratio <= goal.ratioAtMost;
+        text = `<= ${goal.ratioAtMost} x`;
     } else if (goal.atMost !== undefined) {
         ok = parley <= goal.atMost;
         text = `<= ${goal.atMost} ${unit}`;
