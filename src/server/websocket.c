@@ -127,7 +127,7 @@ void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
     ws->close_code = code;
     websocket_put_close(ws, code, reason);
     websocket_serial_stop(ws);
-    websocket_pause(ws, false);
+    websocket_hold(ws, WS_PAUSE_ANY, false);
     restart_timer(ws, close_timeout(ws));
 }
 
@@ -216,15 +216,29 @@ static size_t on_read(struct conn *c, char *p, size_t n)
     return ws->state == WS_STATE_CLOSED ? n : n - in.n;
 }
 
-void websocket_pause(struct websocket *ws, bool pause)
+void websocket_set_max(struct websocket *ws, size_t max_message)
 {
-    if (ws->paused == pause || !ws->hc)
+    ws->reader.max_message = max_message;
+}
+
+/* Whoever wants to pause, but once the socket closes it is read for the peer's close frame. */
+void websocket_hold(struct websocket *ws, unsigned why, bool pause)
+{
+    if (!ws->hc || (pause && ws->state != WS_STATE_OPEN))
         return;
-    ws->paused = pause;
+    bool was = ws->paused;
+    ws->paused = (pause ? ws->paused | why : ws->paused & ~why) & WS_PAUSE_ANY;
+    if (was == (ws->paused != 0))
+        return;
     if (pause)
         conn_pause(ws_conn(ws));
     else
         conn_resume(ws_conn(ws));
+}
+
+void websocket_pause(struct websocket *ws, bool pause)
+{
+    websocket_hold(ws, WS_PAUSE_DOOR, pause);
 }
 
 static void on_drained(struct conn *c)
@@ -294,6 +308,6 @@ void websocket_start(struct websocket *ws)
     struct http_conn *hc = ws->hc;
     http_conn_upgrade(hc, &ops, ws);
     hc->timer.fn = on_timer;
-    if (hc->sl->config.websocket_ping)
+    if (hc->sl->config.websocket_ping && !ws->route->websocket->no_ping)
         restart_timer(ws, hc->sl->config.websocket_ping);
 }

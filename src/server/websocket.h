@@ -45,9 +45,10 @@ struct str websocket_payload(const struct blob *frame);
 size_t websocket_queued(const struct websocket *ws);
 /* Another ceiling for messages to come; in on_open. */
 void websocket_set_max(struct websocket *ws, size_t max_message);
-/* Stops and continues reading: the peer is slowed by TCP. */
+/* Stops and continues reading: the peer is slowed by TCP. No message comes meanwhile, and a socket that closes is read
+ * again. */
 void websocket_pause(struct websocket *ws, bool pause);
-/* Sends what is queued now, instead of before the loop next blocks. */
+/* Sends what is queued now, instead of before the loop next blocks. May call on_drained. */
 void websocket_flush(struct websocket *ws);
 /* Sends the close frame (WS_NO_STATUS: without a code), waits for the peer's, closes. */
 void websocket_close(struct websocket *ws, uint16_t code, struct str reason);

@@ -32,10 +32,18 @@ struct websocket {
     uint8_t state;       /* enum ws_state; websocket.c writes it */
     bool pinged : 1;     /* no input since our ping */
     uint32_t pinged_at;  /* low bits of loop_now_ms() at that ping */
-    bool paused : 1;     /* too many messages wait for the serial task */
+    unsigned paused : 2; /* enum ws_pause: who wants no input now */
     bool told : 1;       /* on_closed was called */
     alignas(max_align_t) char user[];
 };
+
+/* Why a socket is not read. */
+enum ws_pause {
+    WS_PAUSE_DOOR = 1,   /* websocket_pause */
+    WS_PAUSE_SERIAL = 2, /* too many messages wait for the serial task */
+    WS_PAUSE_ANY = 3,
+};
+void websocket_hold(struct websocket *ws, unsigned why, bool pause);
 
 struct websocket *websocket_new(struct http_conn *hc, struct http_request *rq, const struct http_route *route);
 /* Takes the connection over; the 101 is queued already. */

@@ -3,6 +3,12 @@
 #define IN_PLACE_MAX KIB(4) /* what conn_reserve gives */
 #define COPY_MAX     KIB(1) /* shared frames up to this size are cheaper to copy than to refer to */
 
+void websocket_flush(struct websocket *ws)
+{
+    if (ws->hc)
+        conn_flush(ws_conn(ws));
+}
+
 size_t websocket_queued(const struct websocket *ws)
 {
     return ws->hc ? conn_queued(&ws->hc->conn) : 0;
@@ -22,29 +28,54 @@ static bool has_room(struct websocket *ws)
     return false;
 }
 
-static void queue_frame(struct conn *c, enum ws_opcode opcode, bool compressed, struct str payload)
+static size_t size_of(const struct str *parts, size_t n)
 {
-    if (payload.n <= IN_PLACE_MAX - WS_HEADER_MAX) {
-        uint8_t *to = (uint8_t *)conn_reserve(c, WS_HEADER_MAX + payload.n);
-        size_t header = ws_header(to, opcode, true, compressed, payload.n, NULL);
-        if (payload.n)
-            memcpy(to + header, payload.p, payload.n);
-        conn_commit(c, header + payload.n);
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += parts[i].n;
+    return sum;
+}
+
+static void queue_frame(struct conn *c, enum ws_opcode opcode, bool compressed, const struct str *parts, size_t n)
+{
+    size_t size = size_of(parts, n);
+    if (size <= IN_PLACE_MAX - WS_HEADER_MAX) {
+        uint8_t *to = (uint8_t *)conn_reserve(c, WS_HEADER_MAX + size);
+        size_t used = ws_header(to, opcode, true, compressed, size, NULL);
+        for (size_t i = 0; i < n; used += parts[i++].n)
+            if (parts[i].n)
+                memcpy(to + used, parts[i].p, parts[i].n);
+        conn_commit(c, used);
         return;
     }
     uint8_t header[WS_HEADER_MAX];
-    conn_write(c, str_n(header, ws_header(header, opcode, true, compressed, payload.n, NULL)));
-    conn_write(c, payload);
+    conn_write(c, str_n(header, ws_header(header, opcode, true, compressed, size, NULL)));
+    for (size_t i = 0; i < n; i++)
+        conn_write(c, parts[i]);
 }
 
 static void queue_compressed(struct websocket *ws, enum ws_opcode opcode, struct str data)
 {
     struct buf out = BUF_INIT(data.n + data.n / 64 + KIB(1)); /* more than deflate ever adds */
     if (ws_deflate_message(ws->reader.deflate, data, &out) == 0)
-        queue_frame(ws_conn(ws), opcode, true, buf_str(&out));
+        queue_frame(ws_conn(ws), opcode, true, &(struct str){out.data, out.len}, 1);
     else
         websocket_close(ws, WS_INTERNAL, STR("Compression failed"));
     buf_free(&out);
+}
+
+/* The compressor wants it in one piece. */
+static void queue_joined(struct websocket *ws, enum ws_opcode opcode, const struct str *parts, size_t n, size_t size)
+{
+    if (n == 1) {
+        queue_compressed(ws, opcode, parts[0]);
+        return;
+    }
+    struct buf whole = BUF_INIT(size);
+    for (size_t i = 0; i < n; i++)
+        buf_str_add(&whole, parts[i]);
+    queue_compressed(ws, opcode, buf_str(&whole));
+    buf_free(&whole);
 }
 
 static void count_out(size_t n)
@@ -53,18 +84,24 @@ static void count_out(size_t n)
     metric_add(ws_metrics()->bytes_out, (int64_t)n);
 }
 
-int websocket_send(struct websocket *ws, enum ws_opcode opcode, struct str data)
+int websocket_send_parts(struct websocket *ws, enum ws_opcode opcode, const struct str *parts, size_t n)
 {
     if (ws->state != WS_STATE_OPEN || !has_room(ws))
         return -1;
     bool message = opcode == WS_TEXT || opcode == WS_BINARY;
+    size_t size = size_of(parts, n);
     if (message)
-        count_out(data.n);
-    if (message && ws->reader.deflate && data.n >= WS_COMPRESS_MIN)
-        queue_compressed(ws, opcode, data);
+        count_out(size);
+    if (message && ws->reader.deflate && size >= WS_COMPRESS_MIN)
+        queue_joined(ws, opcode, parts, n, size);
     else
-        queue_frame(ws_conn(ws), opcode, false, data);
+        queue_frame(ws_conn(ws), opcode, false, parts, n);
     return websocket_is_open(ws) ? 0 : -1;
+}
+
+int websocket_send(struct websocket *ws, enum ws_opcode opcode, struct str data)
+{
+    return websocket_send_parts(ws, opcode, &data, 1);
 }
 
 struct blob *websocket_encode(enum ws_opcode opcode, struct str data)
@@ -79,7 +116,7 @@ struct blob *websocket_encode(enum ws_opcode opcode, struct str data)
 }
 
 /* The payload of a frame made by websocket_encode: no mask, so the length alone says how long the header is. */
-static struct str payload_of(const struct blob *frame)
+struct str websocket_payload(const struct blob *frame)
 {
     unsigned length = (unsigned char)frame->data[1];
     return str_from(blob_str(frame), length == 127 ? 10 : length == 126 ? 4 : 2);
@@ -87,7 +124,7 @@ static struct str payload_of(const struct blob *frame)
 
 int websocket_send_frame(struct websocket *ws, struct blob *frame)
 {
-    struct str payload = payload_of(frame);
+    struct str payload = websocket_payload(frame);
     if (ws->state == WS_STATE_OPEN && ws->reader.deflate && payload.n >= WS_COMPRESS_MIN)
         return websocket_send(ws, (enum ws_opcode)(frame->data[0] & 0x0F), payload);
     if (ws->state != WS_STATE_OPEN || !has_room(ws))

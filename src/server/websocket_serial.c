@@ -62,8 +62,8 @@ static void run(void *arg)
         log_request_id = websocket_id(ws);
         mail->handle(ws, arena, str_n(mail->data, mail->n));
         arena_free(arena);
-        if (ws->paused && serial->count <= WAITING_MAX / 2 && serial->bytes <= WAITING_BYTES / 2)
-            websocket_pause(ws, false);
+        if (serial->count <= WAITING_MAX / 2 && serial->bytes <= WAITING_BYTES / 2)
+            websocket_hold(ws, WS_PAUSE_SERIAL, false);
     }
     log_request_id = NULL;
     if (ws->serial == serial)
@@ -97,7 +97,7 @@ void websocket_serial(struct websocket *ws, struct str data,
     if (ws->serial) {
         push(ws->serial, mail);
         if (is_full(ws->serial))
-            websocket_pause(ws, true);
+            websocket_hold(ws, WS_PAUSE_SERIAL, true);
         return;
     }
     ws->serial = new_serial(ws);

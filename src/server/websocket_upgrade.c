@@ -75,6 +75,8 @@ bool websocket_upgrade(struct http_conn *hc, struct http_request *rq, const stru
     struct err e;
     if (rq->head->minor < 1 || !str_list_has(http_header(rq->head, STR("upgrade")), STR("websocket")))
         return false;
+    if (route->websocket->may_open && !route->websocket->may_open(rq))
+        return true;
     if (check(hc, rq, accept, &e) < 0) {
         http_reply_error(rq, &e);
         return true;
