@@ -1,6 +1,6 @@
 /* The ceiling: a bare epoll loop on one core with the server's own parsers and nothing else. It answers every request
- * with JSON of a fixed shape, and every WebSocket message with a pong. Prints {"port":N} and runs until it is killed.
- */
+ * with JSON of a fixed shape, and every WebSocket message with a pong; at /socket.io/ it knows just the packets of
+ * socketio_bench's echo and broadcast. Prints {"port":N} and runs until it is killed. */
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -23,13 +23,15 @@
 #define WS_GREETING  "{\"type\":\"connection\",\"message\":\"WebSocket connected successfully\"}"
 #define WS_PONG_TEXT "{\"type\":\"pong\",\"timestamp\":\"2026-11-21T07:00:13.463Z\"}"
 #define HTTP_LIVE    "{\"status\":\"ok\"}"
+#define SIO_OPEN     "0{\"sid\":\"x\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}"
+#define SIO_MEMBERS  4096
 #define HTTP_ECHO                                                                                                      \
     "{\"id\":\"1795244413463\",\"message\":\"Echo: hello\",\"timestamp\":\"2026-11-21T07:00:13.463Z\","                \
     "\"context\":{},\"aiUsed\":false}"
 
 struct peer {
     int fd;
-    bool websocket;
+    bool websocket, socketio;
     struct buf rest; /* what came of an unfinished request */
     struct ws_reader reader;
 };
@@ -39,6 +41,9 @@ struct bench {
     char *input;
     struct buf out;
     struct http_head head;
+    struct peer *members[SIO_MEMBERS]; /* of the one room */
+    size_t nmembers;
+    struct buf cast; /* what goes to all of them when the events at hand are handled */
 };
 
 static int listen_any(uint16_t *port)
@@ -75,8 +80,12 @@ static void accept_all(struct bench *b)
     }
 }
 
-static void peer_close(struct peer *peer)
+static void peer_close(struct bench *b, struct peer *peer)
 {
+    for (size_t i = 0; i < b->nmembers; i++) {
+        if (b->members[i] == peer)
+            b->members[i] = b->members[--b->nmembers];
+    }
     close(peer->fd);
     buf_free(&peer->rest);
     if (peer->websocket)
@@ -98,12 +107,50 @@ static int upgrade(struct bench *b, struct peer *peer)
     if (ws_accept(accept, http_header(&b->head, STR("sec-websocket-key"))) < 0)
         return -1;
     peer->websocket = true;
+    peer->socketio = str_starts(b->head.target, STR("/socket.io/"));
     ws_reader_init(&peer->reader, true, LIMIT_WS_MESSAGE);
     buf_addf(&b->out,
              "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Accept: %s\r\n\r\n",
              accept);
-    return ws_frame_put(&b->out, WS_TEXT, STR(WS_GREETING), false);
+    return ws_frame_put(&b->out, WS_TEXT, peer->socketio ? STR(SIO_OPEN) : STR(WS_GREETING), false);
+}
+
+/* head, what follows the prefix in the packet, as one frame. */
+static int rewrite(struct buf *out, const char *head, struct str packet, struct str prefix)
+{
+    char text[KIB(4)];
+    struct str rest = str_from(packet, prefix.n);
+    int n = snprintf(text, sizeof(text), "%s%.*s", head, STR_ARG(rest));
+    return ws_frame_put(out, WS_TEXT, str_n(text, (size_t)n < sizeof(text) ? (size_t)n : 0), false);
+}
+
+static int serve_socketio(struct bench *b, struct peer *peer, struct str packet)
+{
+    const struct str message = STR("42[\"message\""), broadcast = STR("42/lab,[\"broadcast\",\"room\"");
+    if (str_eqc(packet, "40"))
+        return ws_frame_put(&b->out, WS_TEXT, STR("40{\"sid\":\"x\"}"), false);
+    if (str_starts(packet, STR("40/lab")))
+        return ws_frame_put(&b->out, WS_TEXT, STR("40/lab,{\"sid\":\"x\"}"), false);
+    if (str_starts(packet, message))
+        return rewrite(&b->out, "42[\"message-back\"", packet, message);
+    if (str_starts(packet, broadcast))
+        return rewrite(&b->cast, "42/lab,[\"cast\"", packet, broadcast);
+    if (str_starts(packet, STR("42/lab,[\"join\"")) && b->nmembers < SIO_MEMBERS) {
+        b->members[b->nmembers++] = peer;
+        return 0;
+    }
+    return -1;
+}
+
+static void send_cast(struct bench *b)
+{
+    struct str out = buf_str(&b->cast);
+    for (size_t i = 0; out.n > 0 && i < b->nmembers; i++) {
+        if (send(b->members[i]->fd, out.p, out.n, MSG_NOSIGNAL) != (ssize_t)out.n)
+            shutdown(b->members[i]->fd, SHUT_RDWR);
+    }
+    buf_clear(&b->cast);
 }
 
 /* Requests that are whole in `in`: replies are added to b->out, what is left stays in *in. */
@@ -138,7 +185,8 @@ static int serve_ws(struct bench *b, struct peer *peer, struct str *in)
             return got;
         if (event.opcode == WS_CLOSE)
             return -1;
-        if (ws_frame_put(&b->out, WS_TEXT, STR(WS_PONG_TEXT), false) < 0)
+        if (peer->socketio ? serve_socketio(b, peer, event.data) < 0
+                           : ws_frame_put(&b->out, WS_TEXT, STR(WS_PONG_TEXT), false) < 0)
             return -1;
     }
 }
@@ -185,7 +233,9 @@ int main(void)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     uint16_t port;
-    struct bench b = {.epoll = epoll_create1(EPOLL_CLOEXEC), .listener = listen_any(&port), .out = BUF_INIT(OUTPUT)};
+    static struct bench b = {.out = BUF_INIT(OUTPUT), .cast = BUF_INIT(OUTPUT)};
+    b.epoll = epoll_create1(EPOLL_CLOEXEC);
+    b.listener = listen_any(&port);
     b.input = mem_alloc(INPUT);
     watch(&b, b.listener, NULL);
     printf("{\"port\":%u}\n", port);
@@ -198,7 +248,8 @@ int main(void)
             if (!peer)
                 accept_all(&b);
             else if (peer_read(&b, peer) < 0)
-                peer_close(peer);
+                peer_close(&b, peer);
         }
+        send_cast(&b);
     }
 }

@@ -1,8 +1,8 @@
 // (h) One 200-byte event to a room of 1,000 WebSockets, one core: the next one when all have it, and 8 under way.
-import { beside, compare, startLab, stopAll } from '../support/socketio.mjs';
+import { beside, besideBare, compare, startLabAndBare, stopAll } from '../support/socketio.mjs';
 
 export async function run({ rounds, seconds, members }) {
-    const servers = await startLab();
+    const servers = await startLabAndBare();
     const rows = [];
     for (const [window, when] of [
         [1, 'one at a time'],
@@ -13,6 +13,7 @@ export async function run({ rounds, seconds, members }) {
         const whole = `event to a room of ${members.toLocaleString('en-US')}, ${when}`;
         const add = (what, pick, options) => rows.push(beside('h', whole + what, results, pick, options));
         add('', (r) => r.per_second, { unit: 'deliveries/s', goal: { ratio: 5 }, detail: results });
+        rows.push(besideBare('h', whole, results, (r) => r.per_second, { unit: 'deliveries/s' }));
         add(': CPU', (r) => r.cpu_us, { unit: 'us/delivery' });
         add(': p99', (r) => r.latency.p99_us, { unit: 'us', goal: { ratioAtMost: 1 } });
     }

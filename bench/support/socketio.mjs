@@ -1,6 +1,6 @@
 // What the Socket.IO rows share: the two servers, and rows with npm socket.io beside parley.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cpuSeconds, program, LOAD_CORE, runJson, start, startNode, startParley } from './process.mjs';
+import { cpuSeconds, program, LOAD_CORE, runJson, start, startBare, startNode, startParley } from './process.mjs';
 import { interleave, medianOf, row } from './rows.mjs';
 
 // The namespaces of the conformance mode are what the peer offers too; its heartbeats are those of ordinary use.
@@ -10,6 +10,8 @@ export const startLab = async () => ({
     parley: await startParley(CONFORMANCE),
     peer: await startNode('socketio.mjs'),
 });
+/** The same with the bare loop, for what it knows: echo and broadcast over WebSockets. */
+export const startLabAndBare = async () => ({ ...(await startLab()), bare: await startBare() });
 
 /** Until the server has done what earlier rounds left behind, such as closing their connections. */
 async function settled({ pid }) {
@@ -32,11 +34,13 @@ export function compare(rounds, servers, args) {
     });
 }
 
-/** A row of the figure that pick finds in the results of compare. */
+/** A row of the figure that pick finds in the results of compare; besideBare: with the bare loop as the peer. */
 export function beside(group, what, results, pick, options) {
     const { parley, peer } = medianOf(results, pick);
     return row(group, what, parley, { peer, peerName: 'socket.io', ...options });
 }
+export const besideBare = (group, what, { parley, bare }, pick, options) =>
+    beside(group, what, { parley, peer: bare }, pick, { peerName: 'bare epoll', ...options });
 
 /** Holds n idle sessions, each connected to "/": { stop() }. */
 export const holdSessions = (port, n) =>
