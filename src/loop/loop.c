@@ -106,6 +106,12 @@ static void close_left(uv_handle_t *handle, void *arg)
         uv_close(handle, NULL);
 }
 
+static void close_handles(struct loop *loop)
+{
+    uv_walk(&loop->uv, close_left, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+}
+
 struct loop *loop_free(struct loop *loop)
 {
     if (!loop)
@@ -113,9 +119,9 @@ struct loop *loop_free(struct loop *loop)
     self = loop;
     run_posts(loop);
     drain(loop);
-    uv_walk(&loop->uv, close_left, NULL);
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    close_handles(loop);
     run_posts(loop);
+    close_handles(loop); /* what these brought with them */
     if (uv_loop_close(&loop->uv) < 0)
         log_error("loop", "handles_left", F_INT("loop", loop->index));
     tasks_free(loop);

@@ -19,7 +19,7 @@ void conn_update_poll(struct conn *c)
         mask |= UV_READABLE;
     if (c->want_write)
         mask |= UV_WRITABLE;
-    if (mask == c->mask || c->closing)
+    if (mask == c->mask || !conn_is_here(c))
         return;
     c->mask = (uint8_t)mask;
     if (mask)
@@ -30,7 +30,11 @@ void conn_update_poll(struct conn *c)
 
 static void on_poll_closed(uv_handle_t *handle)
 {
-    struct conn *c = container_of(handle, struct conn, poll);
+    conn_closed(container_of(handle, struct conn, poll));
+}
+
+void conn_closed(struct conn *c)
+{
     close(c->fd);
     c->ops->on_closed(c, (enum conn_end)c->end);
 }
@@ -45,10 +49,9 @@ static void drop_kept(struct conn *c)
     c->kept_len = c->kept_cap = 0;
 }
 
-void conn_end(struct conn *c, enum conn_end why)
+/* All but the handle. */
+void conn_let_go(struct conn *c, enum conn_end why)
 {
-    if (c->closing)
-        return;
     c->closing = true;
     c->end = (uint8_t)why;
     conn_drop_output(c);
@@ -60,6 +63,13 @@ void conn_end(struct conn *c, enum conn_end why)
     }
     c->tls = tls_drop(c->tls);
     waitlist_wake_all(&c->drain_waiters);
+}
+
+void conn_end(struct conn *c, enum conn_end why)
+{
+    if (c->closing)
+        return;
+    conn_let_go(c, why);
     uv_close((uv_handle_t *)&c->poll, on_poll_closed);
 }
 
@@ -89,13 +99,15 @@ static void consume(struct conn *c, char *p, size_t n)
         size_t used = ops->on_read(c, p, n);
         p += used;
         n -= used;
-    } while (ops != c->ops && n && c->reading && conn_is_open(c));
+    } while (ops != c->ops && n && c->reading && conn_is_open(c) && !c->moving);
     c->in_read = false;
     if (!conn_is_open(c))
         n = 0;
     if (!c->closing)
         keep(c, p, n);
-    if (c->queued)
+    if (c->moving)
+        conn_depart(c);
+    else if (c->queued)
         conn_flush(c);
 }
 
@@ -186,13 +198,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (events & UV_WRITABLE) {
         c->want_write = false;
         conn_flush(c);
-        if (c->tls && !c->closing && c->reading)
+        if (c->tls && c->reading)
             events |= UV_READABLE; /* a handshake may have waited to write */
     }
-    if (c->closing || !(events & UV_READABLE))
+    if (!conn_is_here(c) || !(events & UV_READABLE))
         return;
     read_input(c);
-    if (c->tls && c->queued && !c->closing)
+    if (c->tls && c->queued && conn_is_here(c))
         conn_flush(c);
     conn_update_poll(c);
 }
@@ -209,18 +221,18 @@ static void deliver_again(struct conn *c)
         memcpy(input, c->kept, n);
         consume(c, input, n);
     }
-    if (c->tls && !c->closing && c->reading && !c->eof)
+    if (c->tls && conn_is_here(c) && c->reading && !c->eof)
         read_input(c);
 }
 
 static void on_turn_end(struct loop_end *end)
 {
     struct conn *c = container_of(end, struct conn, turn);
-    if (c->closing)
+    if (!conn_is_here(c))
         return;
     if (c->again)
         deliver_again(c);
-    if (!c->closing && (c->queued || c->finishing) && !c->want_write && !c->linger)
+    if (conn_is_here(c) && (c->queued || c->finishing) && !c->want_write && !c->linger)
         conn_flush(c);
 }
 

@@ -55,6 +55,7 @@ struct conn {
     int fd;
     uint8_t end, mask; /* enum conn_end; what uv_poll watches */
     bool reading : 1, eof : 1, closing : 1, finishing : 1, over_high : 1, in_read : 1, want_write : 1, again : 1;
+    bool moving : 1;          /* conn_move was called, it has not arrived */
     struct sockaddr_in6 peer; /* IPv4 as mapped address */
 };
 
@@ -110,9 +111,11 @@ static inline bool conn_input_over(const struct conn *c)
     return c->eof && !c->kept_len && !c->in_read;
 }
 /* Takes the connection to another loop, with input that was not consumed and output that was not sent. Call on its own
- * loop, also from on_read (which then consumes nothing more); nothing happens to it on the way, and nobody else may
- * hold it there (timers, conn_wait_drained). `arrived` is called on the other loop's thread: c belongs to it from then
- * on, kept input follows soon. The other loop must be running, or be freed later with loop_free. */
+ * loop, also from on_read (which then consumes nothing more), while it is open; nobody else may hold it there (timers,
+ * conn_wait_drained). Until `arrived` is called, on the other loop's thread, nothing may be called for c, and nothing
+ * happens to it. From then on it belongs to that loop, and kept input follows soon; or it is closing already, because
+ * the system had no room for it there: on_closed follows as ever. The other loop must be running, or be freed later
+ * with loop_free; `arrived` may then be called from inside loop_free, and must close the connection. */
 void conn_move(struct conn *c, struct loop *to, void (*arrived)(struct conn *c));
 
 /* The peer's address as text ("192.0.2.1", "2001:db8::1"), terminated. */

@@ -51,6 +51,17 @@ static inline void count(_Atomic uint64_t *counter, uint64_t n)
 void conn_end(struct conn *c, enum conn_end why);
 void conn_update_poll(struct conn *c);
 void conn_all_sent(struct conn *c); /* finishing, and the queue is empty */
+/* Whether it is still this loop's, and not on its way out. */
+static inline bool conn_is_here(const struct conn *c)
+{
+    return !c->closing && !c->moving;
+}
+/* The two halves of conn_end, for a connection without a handle. */
+void conn_let_go(struct conn *c, enum conn_end why);
+void conn_closed(struct conn *c);
+
+/* move.c: conn_move was called in on_read, which has returned. */
+void conn_depart(struct conn *c);
 
 /* address.c: IPv4 becomes a mapped address. */
 void address_map(struct sockaddr_in6 *out, const struct sockaddr_storage *from);

@@ -1,3 +1,4 @@
+#include "unit/support/certificate.h"
 #include "unit/support/loop_thread.h"
 
 #include "base/buf.h"
@@ -6,9 +7,7 @@
 #include "net/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -21,31 +20,6 @@ static uint16_t port;
 static sem_t event;
 static atomic_int closed_why;
 static char dir[] = "/tmp/parley-tls-XXXXXX", cert[64], key[64], other_key[64];
-
-/* ---- A certificate of our own ---- */
-
-static void write_pem(const char *cert_file, const char *key_file, const char *name)
-{
-    EVP_PKEY *pkey = EVP_EC_gen("P-256");
-    X509 *x = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x), 0);
-    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
-    X509_set_pubkey(x, pkey);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
-    X509_set_issuer_name(x, X509_get_subject_name(x));
-    assert_true(X509_sign(x, pkey, EVP_sha256()) > 0);
-    FILE *f = fopen(cert_file, "w");
-    assert_non_null(f);
-    PEM_write_X509(f, x);
-    fclose(f);
-    f = fopen(key_file, "w");
-    assert_non_null(f);
-    PEM_write_PrivateKey(f, pkey, NULL, NULL, 0, NULL, NULL);
-    fclose(f);
-    X509_free(x);
-    EVP_PKEY_free(pkey);
-}
 
 /* ---- The server: echo, and "bye" ends ---- */
 
@@ -101,7 +75,7 @@ static int setup(void **state)
     (void)state;
     closed_why = -1;
     sem_init(&event, 0, 0);
-    write_pem(cert, key, "first");
+    certificate_write(cert, key, "first");
     tls = tls_new(cert, key, &e);
     assert_non_null(tls);
     loop_thread_start(&t);
@@ -290,7 +264,7 @@ static void reloads_and_keeps_the_old_on_failure(void **state)
     char name[64];
     struct client before = client_open();
     assert_string_equal(name_of(&before, name, sizeof name), "first");
-    write_pem(cert, key, "second");
+    certificate_write(cert, key, "second");
     assert_int_equal(tls_reload(tls, &e), 0);
     struct client after = client_open();
     assert_string_equal(name_of(&after, name, sizeof name), "second");
@@ -313,8 +287,8 @@ static void says_which_file_is_wrong(void **state)
 {
     struct err e;
     (void)state;
-    write_pem(cert, other_key, "third");
-    write_pem(other_key, key, "fourth"); /* now key belongs to another certificate */
+    certificate_write(cert, other_key, "third");
+    certificate_write(other_key, key, "fourth"); /* now key belongs to another certificate */
     assert_null(tls_new(cert, key, &e));
     assert_non_null(strstr(e.text, key));
     assert_null(tls_new("/nonexistent.pem", key, &e));
