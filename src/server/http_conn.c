@@ -124,6 +124,35 @@ static void on_timer(struct timer *timer)
         arm(hc);
 }
 
+/* ---- Going where the request belongs ---- */
+
+/* On the other loop. The head in front is parsed again, from the input that came along. */
+static void on_arrived(struct conn *c)
+{
+    struct http_conn *hc = container_of(c, struct http_conn, conn);
+    struct server_loop *sl = hc->sl;
+    list_push_back(&sl->conns, &hc->link);
+    sl->nconns++;
+    atomic_fetch_sub(&sl->arriving, 1);
+    http_conn_enter(hc, hc->state);
+    if (sl->draining)
+        conn_close(c);
+}
+
+static bool steer_away(struct http_conn *hc, const struct http_head *head)
+{
+    struct server_loop *from = hc->sl, *to = hc->steered ? NULL : server_steered(from, head);
+    if (!to)
+        return false;
+    timer_stop(from->loop, &hc->timer);
+    list_remove(&hc->link);
+    from->nconns--;
+    hc->sl = to;
+    hc->steered = true;
+    conn_move(&hc->conn, to->loop, on_arrived);
+    return true;
+}
+
 /* ---- Input ---- */
 
 static size_t read_head(struct http_conn *hc, const char *p, size_t n)
@@ -132,8 +161,11 @@ static size_t read_head(struct http_conn *hc, const char *p, size_t n)
     struct err e;
     ptrdiff_t took = http_head_parse(&head, str_n(p, n), hc->seen, &e);
     if (took > 0) {
+        if (hc->sl->server->steer && steer_away(hc, &head))
+            return 0;
         struct str bytes = str_n(p, (size_t)took);
         hc->seen = 0;
+        hc->steered = false;
         exchange_begin(hc, exchange_new(hc, &head, bytes));
         return (size_t)took;
     }

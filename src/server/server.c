@@ -162,6 +162,14 @@ void server_routes(struct server *s, const struct http_route *routes, size_t n, 
         router_add(s->router, &routes[i], ctx);
 }
 
+void server_steer(struct server *s, int (*steer)(void *arg, const struct http_head *head), void *arg)
+{
+    if (s->steer)
+        die("a server is steered once");
+    s->steer = steer;
+    s->steer_arg = arg;
+}
+
 size_t server_route_count(const struct server *s)
 {
     return router_count(s->router);
@@ -243,6 +251,36 @@ int server_listen(struct server *s, struct loop *loop, const char *host, uint16_
     return 0;
 }
 
+static struct server_loop *find_index(struct server *s, unsigned index)
+{
+    struct server_loop *found = NULL;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->nloops && !found; i++)
+        if (loop_index(s->loops[i]->loop) == index)
+            found = s->loops[i];
+    pthread_mutex_unlock(&s->lock);
+    return found;
+}
+
+struct server_loop *server_steered(struct server_loop *sl, const struct http_head *head)
+{
+    struct server *s = sl->server;
+    if (sl->draining || atomic_load_explicit(&s->nloops, memory_order_relaxed) < 2)
+        return NULL;
+    int index = s->steer(s->steer_arg, head);
+    if (index < 0 || (unsigned)index == loop_index(sl->loop))
+        return NULL;
+    struct server_loop *to = find_index(s, (unsigned)index);
+    if (!to)
+        return NULL;
+    /* Either it sees that one more comes before it calls itself idle, or we see that it drains. */
+    atomic_fetch_add(&to->arriving, 1);
+    if (!atomic_load(&to->draining))
+        return to;
+    atomic_fetch_sub(&to->arriving, 1);
+    return NULL;
+}
+
 struct reconfigure {
     struct server_loop *sl;
     struct server_config config;
@@ -288,7 +326,7 @@ void server_drain(struct server *s, struct loop *loop)
 bool server_idle(struct server *s, struct loop *loop)
 {
     const struct server_loop *sl = find_loop(s, loop);
-    return !sl || sl->nconns == 0;
+    return !sl || (sl->nconns == 0 && atomic_load(&sl->arriving) == 0);
 }
 
 void server_abort(struct server *s, struct loop *loop)

@@ -26,9 +26,11 @@ struct route;
 struct server {
     struct server_config config; /* as given to server_new; loops have their own copy, see server_loop.config */
     struct router *router;
-    pthread_mutex_t lock; /* guards loops[] while they come, config, addresses */
+    atomic_size_t nloops;
+    int (*steer)(void *arg, const struct http_head *head); /* NULL: every loop serves what comes to it */
+    void *steer_arg;
+    pthread_mutex_t lock; /* guards loops[] and nloops while they come, config, addresses */
     struct server_loop *loops[SERVER_LOOPS];
-    size_t nloops;
     atomic_size_t connections, websockets;
     struct map addresses;                 /* address -> struct address_count, only while a limit is set */
     struct metric *http_gauge, *ws_gauge; /* open connections by kind */
@@ -44,13 +46,14 @@ struct server_loop {
     struct server_config config; /* this loop's copy: no lock to read it; replaced by server_reconfigure */
     struct list conns;           /* http_conn.link: every open connection, upgraded ones too */
     size_t nconns;
+    atomic_size_t arriving; /* on their way from other loops, counted by these */
     struct server_port {
         struct server_loop *sl;
         struct listener *listener;
         struct tls_context *tls;
     } ports[SERVER_PORTS];
     size_t nports;
-    bool draining;
+    atomic_bool draining; /* this loop's thread sets it */
 
     struct access_log_writer *access_log; /* NULL: off */
     struct trust_proxy trust;             /* its networks are the configuration's */
@@ -88,6 +91,7 @@ struct http_conn {
     bool in_read; /* on_read is on the stack: it goes on with the next request by itself */
     bool counted; /* in server.addresses */
     bool refused; /* one too many: not in server.connections */
+    bool steered; /* it came here for the request whose head is in front */
 };
 
 struct reply_header {
@@ -194,6 +198,8 @@ void http_conn_gone(struct http_conn *hc);
 /* Counts the connection: false when it is one too many (then nothing was counted). */
 bool server_count_in(struct http_conn *hc, const struct sockaddr_in6 *peer);
 void server_count_out(struct http_conn *hc);
+/* The other loop that must serve the request, NULL: this one. It waits for the connection from then on (arriving). */
+struct server_loop *server_steered(struct server_loop *sl, const struct http_head *head);
 /* The last connection went: a drained loop needs nothing more. */
 void server_loop_idle(struct server_loop *sl);
 
