@@ -21,6 +21,10 @@
 #define LIMIT_UPSTREAM_BODY    MIB(16) /* a whole upstream reply: upstream error */
 #define LIMIT_ROOM_EVENTS      4096    /* events a room keeps for replay: older ones answer with a reset */
 #define LIMIT_ROOM_BYTES       MIB(1)  /* bytes a room keeps for replay: likewise */
+#define LIMIT_SIO_REPLAY       4096    /* events kept for a lost Socket.IO client: then it gets a new session */
+#define LIMIT_SIO_REPLAY_BYTES MIB(1)  /* bytes kept for it: likewise */
+#define LIMIT_SIO_LOST         65536   /* lost Socket.IO clients of one loop: the first lost gets a new session */
+#define LIMIT_SIO_HELD         1024    /* messages of a client that wait while it is recovered: its connection ends */
 #define LIMIT_TURN_QUEUE       64      /* turns waiting in one conversation: 429 */
 
 #endif
