@@ -140,6 +140,7 @@ export class RawClient {
         } else {
             body = Buffer.from(await this.rest());
         }
+        response.bytes = body;
         response.text = body.toString();
         try {
             response.body = JSON.parse(response.text);
