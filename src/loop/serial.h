@@ -9,7 +9,7 @@
 
 struct serial;
 
-/* Whose mail it is. */
+/* Whose mail it is. All callbacks come on the loop's thread. */
 struct serial_ops {
     const char *name;           /* of the task and the arenas, a literal */
     void (*ref)(void *owner);   /* the task holds one reference to the owner */
@@ -22,11 +22,16 @@ struct serial_ops {
 #define SERIAL_WAITING 64
 #define SERIAL_BYTES   MIB(4)
 
-/* Hands over a copy of `data` and calls handle(owner, arena, data) in the task, in order, one at a time; the arena dies
- * when handle returns. *slot is the owner's, NULL while nothing waits. false: the loop has no room for a task. */
+/* Hands over a copy of `data` (a NUL behind it) and calls handle(owner, arena, data) in the task, in order, one at a
+ * time; the arena dies when handle returns. *slot is the owner's, NULL while nothing waits; it lives as long as the
+ * owner, or is stopped before it goes. false: the loop has no room for a task. */
 bool serial_post(struct serial **slot, const struct serial_ops *ops, void *owner, struct str data,
                  void (*handle)(void *owner, struct arena *arena, struct str data));
-/* Drops what waits and cancels the handler that runs. Harmless on an empty slot. */
+/* The same of data in parts, put together. */
+bool serial_post_parts(struct serial **slot, const struct serial_ops *ops, void *owner, const struct str *parts,
+                       size_t n, void (*handle)(void *owner, struct arena *arena, struct str data));
+/* Drops what waits, cancels the handler that runs (unless it shields itself), and takes a pause back. The slot is free
+ * at once: what is posted afterwards does not wait for that handler's end. Harmless on an empty slot. */
 void serial_stop(struct serial **slot);
 
 #endif

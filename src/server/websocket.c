@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/serial.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason)
 static void finish(struct websocket *ws, uint16_t code, struct str reason)
 {
     ws->state = WS_STATE_CLOSED;
-    websocket_serial_stop(ws);
+    serial_stop(&ws->serial);
     conn_finish(ws_conn(ws));
     restart_timer(ws, WS_CLOSE_TIMEOUT);
     tell_closed(ws, ws->close_code ? ws->close_code : code, reason);
@@ -126,7 +127,7 @@ void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
     ws->state = WS_STATE_CLOSING;
     ws->close_code = code;
     websocket_put_close(ws, code, reason);
-    websocket_serial_stop(ws);
+    serial_stop(&ws->serial);
     websocket_hold(ws, WS_PAUSE_ANY, false);
     restart_timer(ws, close_timeout(ws));
 }
@@ -143,7 +144,7 @@ static void on_conn_closed(struct conn *c, enum conn_end why)
     (void)why;
     ws->state = WS_STATE_CLOSED;
     timer_stop(c->loop, &hc->timer);
-    websocket_serial_stop(ws);
+    serial_stop(&ws->serial);
     ws_reader_free(&ws->reader);
     ws->reader.deflate = ws_deflate_free(ws->reader.deflate);
     tell_closed(ws, ws->close_code ? ws->close_code : WS_ABNORMAL, STR(""));

@@ -10,8 +10,6 @@
 #define WS_COMPRESS_MIN  256  /* smaller messages are sent as they are */
 #define WS_CLOSE_TIMEOUT 5000 /* ms for the peer's close frame after ours, or for the last output, at most */
 
-struct ws_serial; /* websocket_serial.c */
-
 enum ws_state {
     WS_STATE_OPEN,    /* messages go both ways */
     WS_STATE_CLOSING, /* our close frame is queued; input is read only for the peer's */
@@ -24,7 +22,7 @@ struct websocket {
     struct http_conn *hc; /* NULL once the connection is gone */
     const struct http_route *route;
     void *ctx;
-    struct ws_serial *serial; /* NULL while no message waits */
+    struct serial *serial; /* websocket_serial's; NULL while no message waits */
     struct ws_reader reader;
     atomic_uint refs;    /* the connection holds one */
     uint32_t tail;       /* where the texts begin, from the record's start */
@@ -50,8 +48,6 @@ struct websocket *websocket_new(struct http_conn *hc, struct http_request *rq, c
 void websocket_start(struct websocket *ws);
 /* Appends a close frame and counts it. */
 void websocket_put_close(struct websocket *ws, uint16_t code, struct str reason);
-/* The socket is closed: drops what waits and cancels the handler. */
-void websocket_serial_stop(struct websocket *ws);
 
 struct ws_metrics {
     struct metric *messages_in, *messages_out, *bytes_in, *bytes_out, *slow, *dropped;
