@@ -15,21 +15,26 @@ static bool is_open(const struct api *api, const char *dialect)
     return false;
 }
 
-bool admit_has_token(const struct http_request *rq)
+bool admit_is_token(const struct api *api, struct str given)
 {
-    const struct api *api = api_of(rq);
-    struct str expected = str_c(atomic_load_explicit(&api->access, memory_order_acquire)->token);
-    if (expected.n == 0)
-        return false;
+    return token_equal(given, str_c(atomic_load_explicit(&api->access, memory_order_acquire)->token));
+}
+
+bool admit_shows_token(const struct api *api, const struct http_request *rq, bool in_query)
+{
     struct str bearer = bearer_token(http_request_header(rq, STR("authorization")));
-    if (bearer.n && token_equal(bearer, expected))
+    if (bearer.n && admit_is_token(api, bearer))
         return true;
-    bool upgrade = rq->route->websocket && rq->head->upgrade;
     struct buf value = BUF_INIT(KIB(4));
     bool match =
-        upgrade && http_query_get(&value, rq->query, STR("token")) == 1 && token_equal(buf_str(&value), expected);
+        in_query && http_query_get(&value, rq->query, STR("token")) == 1 && admit_is_token(api, buf_str(&value));
     buf_free(&value);
     return match;
+}
+
+bool admit_has_token(const struct http_request *rq)
+{
+    return admit_shows_token(api_of(rq), rq, rq->route->websocket && rq->head->upgrade);
 }
 
 bool admit_space(const struct api *api, bool has_token, struct str space)

@@ -115,4 +115,4 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/ws/audio", NULL, &aimcs_socket, 0, "aimcs", "WebSocket of the AIMCS dialect"},
 };
 
-const struct door door_aimcs = {routes, COUNT(routes)};
+const struct door door_aimcs = {routes, COUNT(routes), NULL};

@@ -1,6 +1,8 @@
 #include "api/api.h"
 
 #include "api/api_impl.h"
+#include "api/conformance.h"
+#include "api/live_impl.h"
 #include "api/openai_impl.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -8,7 +10,8 @@
 #include <stdlib.h>
 
 static const struct door *const doors[] = {
-    &door_system, &door_chat, &door_aimcs, &door_conversations, &door_events, &door_pichat, &door_openai, &door_openapi,
+    &door_system, &door_chat,    &door_aimcs, &door_conversations, &door_events,        &door_pichat,
+    &door_openai, &door_openapi, &door_live,  &door_agents,        &door_client_bundle,
 };
 
 /* Model, persona and texts belong to the surface a client came in by, never to a global switch. */
@@ -77,6 +80,19 @@ void api_error_body(void *arg, struct str path, const struct err *e, struct buf 
     jw_end_obj(&w);
 }
 
+static void open_live(struct api *api)
+{
+    struct sio_config config = api->config.socketio;
+    config.marks = live_marks;
+    api->rooms = live_loops_new(api, api->config.nloops);
+    if (!api->config.conformance) {
+        api->live = sio_new(&config, live_namespaces, live_namespace_count, api, api->config.nloops);
+        return;
+    }
+    api->live = sio_new(&config, conformance_namespaces, conformance_namespace_count, api, api->config.nloops);
+    api->echo = conformance_engine(&config.engine, api->config.nloops);
+}
+
 struct api *api_new(const struct api_config *config)
 {
     struct api *api = mem_zalloc(sizeof *api);
@@ -87,14 +103,46 @@ struct api *api_new(const struct api_config *config)
     atomic_init(&api->access, copy_access(config));
     fill_surfaces(api);
     system_metrics();
+    api->bundle = client_bundle_new(config->socketio_client);
+    open_live(api);
     return api;
+}
+
+/* A session's requests are served where the session lives. */
+static int steer(void *arg, const struct http_head *head)
+{
+    const struct api *api = arg;
+    if (str_starts(head->path, STR("/socket.io")) || str_starts(head->path, STR("/api/socket.io")) ||
+        str_starts(head->path, STR("/api/v1/socket.io")))
+        return eio_steer(sio_engine(api->live), head->query);
+    if (api->echo && str_starts(head->path, STR("/engine.io")))
+        return eio_steer(api->echo, head->query);
+    return -1;
 }
 
 void api_mount(struct api *api, struct server *server)
 {
     api->server = server;
     for (size_t i = 0; i < COUNT(doors); i++)
-        server_routes(server, doors[i]->routes, doors[i]->n, api);
+        server_routes(server, doors[i]->routes, doors[i]->n, doors[i]->ctx ? doors[i]->ctx(api) : api);
+    if (api->echo)
+        server_routes(server, door_conformance.routes, door_conformance.n, api->echo);
+    server_steer(server, steer, api);
+}
+
+void api_drain(struct api *api)
+{
+    sio_drain(api->live);
+    eio_drain(sio_engine(api->live));
+    if (api->echo)
+        eio_drain(api->echo);
+}
+
+void api_loop_end(struct api *api)
+{
+    sio_loop_end(api->live);
+    if (api->echo)
+        eio_loop_end(api->echo);
 }
 
 struct api *api_free(struct api *api)
@@ -107,6 +155,11 @@ struct api *api_free(struct api *api)
         free(access);
         access = older;
     }
+    sio_free(api->live);
+    if (api->echo)
+        eio_free(api->echo);
+    live_loops_free(api->rooms, api->config.nloops);
+    client_bundle_free(api->bundle);
     free(api);
     return NULL;
 }

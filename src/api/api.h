@@ -4,6 +4,7 @@
 
 #include "chat/chat.h"
 #include "server/server.h"
+#include "server/socketio.h"
 
 struct api;
 
@@ -20,6 +21,10 @@ struct api_config {
     const char *aimcs_model, *openai_model, *chat_model, *pichat_model; /* "": the driver's default */
     const char *ai_endpoint, *ai_deployment;                            /* shown by /api/status; never a key */
     const char *store_name, *llm_name;                                  /* drivers, for health pages */
+    struct sio_config socketio;                                         /* `marks` is the api's own */
+    size_t nloops;
+    const char *socketio_client; /* folder of the official client's bundles; NULL: where they are installed */
+    bool conformance;            /* Socket.IO is what the protocol's black-box suites expect, in place of chat */
 };
 
 struct api *api_new(const struct api_config *config);
@@ -30,6 +35,11 @@ int api_admit(void *api, const struct http_request *rq, struct err *e);
 void api_error_body(void *api, struct str path, const struct err *e, struct buf *out);
 /* Takes what may change while running (token, open dialects). Any thread; config's strings live until api_free. */
 void api_reconfigure(struct api *api, const struct api_config *config);
+/* Loop's thread, before server_drain: Socket.IO clients are told to leave. */
+void api_drain(struct api *api);
+/* Each loop's thread, once it has no tasks and connections any more, before chat_loop_end. */
+void api_loop_end(struct api *api);
+/* After all loops ended, before the server is freed or after. Takes NULL, returns NULL. */
 struct api *api_free(struct api *api);
 
 /* Readiness: false makes /health/ready answer 503 (draining). Any thread. */

@@ -26,6 +26,10 @@ struct api {
     atomic_bool ready;
     int64_t started_ms; /* wall clock */
     struct chat_surface aimcs, chat_surface, pichat;
+    struct sio_server *live; /* Socket.IO */
+    struct live_loop *rooms; /* of each loop: live_impl.h */
+    struct eio_server *echo; /* conformance mode only: Engine.IO alone */
+    struct client_bundle *bundle;
 };
 
 struct api *api_of(const struct http_request *rq);
@@ -36,8 +40,11 @@ struct api *api_of(const struct http_request *rq);
 int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e);
 /* Whether a client that showed the token, or not, may come to a space (spaces have their dialect's name). */
 bool admit_space(const struct api *api, bool has_token, struct str space);
-/* Whether the request carries the API token (Authorization, or ?token=). */
+/* Whether the request carries the API token (Authorization, or ?token= on a WebSocket). */
 bool admit_has_token(const struct http_request *rq);
+/* As that, for requests whose ctx is another. */
+bool admit_shows_token(const struct api *api, const struct http_request *rq, bool in_query);
+bool admit_is_token(const struct api *api, struct str given);
 
 /* ---- JSON shapes shared by dialects: shapes.c ---- */
 
@@ -89,11 +96,16 @@ void aimcs_chat_post(struct http_request *rq, struct chat_post *post);         /
 struct door {
     const struct http_route *routes;
     size_t n;
+    void *(*ctx)(struct api *api); /* of the routes; NULL: the api itself */
 };
 /* Figures of the process itself. Once, when the API is made. */
 void system_metrics(void);
 
 extern const struct door door_system, door_chat, door_aimcs, door_conversations, door_events, door_pichat, door_openai,
-    door_openapi;
+    door_openapi, door_live, door_agents, door_client_bundle;
+
+/* folder: where the official client's bundles lie; NULL or "": where they are installed. */
+struct client_bundle *client_bundle_new(const char *folder);
+struct client_bundle *client_bundle_free(struct client_bundle *bundle);
 
 #endif

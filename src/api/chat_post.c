@@ -118,4 +118,4 @@ static const struct http_route routes[] = {
      "POST /api/chat, always with a conversation"},
 };
 
-const struct door door_chat = {routes, COUNT(routes)};
+const struct door door_chat = {routes, COUNT(routes), NULL};

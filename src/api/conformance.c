@@ -36,7 +36,7 @@ static const struct http_route routes[] = {
     {.method = HTTP_PATCH, .path = "/engine.io/", .handler = eio_http},
     {.method = HTTP_DELETE, .path = "/engine.io/", .handler = eio_http},
 };
-const struct door door_conformance = {routes, COUNT(routes)};
+const struct door door_conformance = {routes, COUNT(routes), NULL};
 
 /* ---- what handlers share ---- */
 

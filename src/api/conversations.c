@@ -203,4 +203,4 @@ static const struct http_route routes[] = {
     {HTTP_DELETE, "/api/conversations/:id", delete_one, NULL, 0, "chat", "Deletes a conversation and its messages"},
 };
 
-const struct door door_conversations = {routes, COUNT(routes)};
+const struct door door_conversations = {routes, COUNT(routes), NULL};

@@ -220,4 +220,4 @@ static const struct http_route routes[] = {
      "Cancels the running turn; what was said so far is kept"},
 };
 
-const struct door door_events = {routes, COUNT(routes)};
+const struct door door_events = {routes, COUNT(routes), NULL};

@@ -158,4 +158,4 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/v1/models/:model", get_model, NULL, 0, "openai", "One model"},
 };
 
-const struct door door_openai = {routes, COUNT(routes)};
+const struct door door_openai = {routes, COUNT(routes), NULL};

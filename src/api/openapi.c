@@ -158,4 +158,4 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/openapi.json", get_openapi, NULL, 0, NULL, "This description, as OpenAPI 3.1"},
 };
 
-const struct door door_openapi = {routes, COUNT(routes)};
+const struct door door_openapi = {routes, COUNT(routes), NULL};

@@ -518,4 +518,4 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/ws", NULL, &pichat_socket, 0, "pichat", "WebSocket of the PiChat dialect"},
 };
 
-const struct door door_pichat = {routes, COUNT(routes)};
+const struct door door_pichat = {routes, COUNT(routes), NULL};

@@ -201,4 +201,4 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/models", get_api_models, NULL, 0, "aimcs", "Models behind the surfaces"},
 };
 
-const struct door door_system = {routes, COUNT(routes)};
+const struct door door_system = {routes, COUNT(routes), NULL};

@@ -34,6 +34,7 @@ static void drain_tick(struct timer *timer)
 {
     struct loop_drain *d = container_of(timer, struct loop_drain, tick);
     if (is_over(d)) {
+        api_loop_end(d->r->api);
         chat_loop_end(d->r->chat);
         loop_stop(d->loop);
         return;
@@ -53,6 +54,7 @@ static void drain_loop(void *arg)
     struct loop_drain *d = arg;
     d->tick.fn = drain_tick;
     d->give_up_ms = loop_now_ms(d->loop) + d->timeout_ms;
+    api_drain(d->r->api);
     server_drain(d->r->server, d->loop);
     timer_start(d->loop, &d->tick, 0);
 }

@@ -61,6 +61,22 @@ void settings_free(struct settings *s)
     }
 }
 
+static struct sio_config settings_socketio(const struct config *cfg)
+{
+    return (struct sio_config){
+        .engine = {.ping_interval = (unsigned)cfg->socketio_ping_interval_ms,
+                   .ping_timeout = (unsigned)cfg->socketio_ping_timeout_ms,
+                   .upgrade_timeout = (unsigned)cfg->socketio_upgrade_timeout_ms,
+                   .max_payload = (size_t)cfg->socketio_max_payload,
+                   .allow_v3 = cfg->allow_eio3,
+                   .compression = cfg->socketio_compression,
+                   .cookie = cfg->socketio_cookie},
+        .connect_timeout = (unsigned)cfg->socketio_connect_timeout_ms,
+        .recovery = (unsigned)cfg->socketio_recovery_ms,
+        .max_attachments = SIO_ATTACHMENTS,
+    };
+}
+
 struct api_config settings_api(const struct settings *s, const struct running *r)
 {
     const struct config *cfg = s->cfg;
@@ -84,6 +100,10 @@ struct api_config settings_api(const struct settings *s, const struct running *r
         .ai_deployment = azure ? cfg->azure_openai_deployment : cfg->aimcs_model,
         .store_name = drivers_store_name(cfg),
         .llm_name = r->llm ? llm_name(r->llm) : "none",
+        .socketio = settings_socketio(cfg),
+        .nloops = r->nloops,
+        .socketio_client = cfg->socketio_client,
+        .conformance = cfg->conformance,
     };
 }
 

@@ -100,7 +100,16 @@ static void world_make(void)
                                              .ai_endpoint = "",
                                              .ai_deployment = "",
                                              .store_name = "sqlite",
-                                             .llm_name = "demo"});
+                                             .llm_name = "demo",
+                                             .socketio = {.engine = {.ping_interval = 60000,
+                                                                     .ping_timeout = 60000,
+                                                                     .upgrade_timeout = 60000,
+                                                                     .max_payload = 100000,
+                                                                     .allow_v3 = true},
+                                                          .connect_timeout = 60000,
+                                                          .recovery = 1,
+                                                          .max_attachments = SIO_ATTACHMENTS},
+                                             .nloops = 1});
     world.server = server_new(&(struct server_config){.admit = api_admit,
                                                       .admit_arg = world.api,
                                                       .error_body = api_error_body,
@@ -115,6 +124,7 @@ static void world_make(void)
 static void world_wind_up(void *arg)
 {
     if (server_idle(world.server, world.loop) && task_count() == 0 && chat_busy(world.chat) == 0) {
+        api_loop_end(world.api);
         chat_loop_end(world.chat);
         loop_stop(world.loop);
     } else {
@@ -125,6 +135,7 @@ static void world_wind_up(void *arg)
 static void world_abort(void *arg)
 {
     chat_abort(world.chat);
+    api_drain(world.api);
     server_abort(world.server, world.loop);
     world_wind_up(arg);
 }

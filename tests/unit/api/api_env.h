@@ -19,6 +19,7 @@
 struct env_options {
     bool production, no_model;
     const char *open[4]; /* OPEN_DIALECTS */
+    const char *socketio_client;
 };
 
 static struct {
@@ -33,6 +34,18 @@ static struct {
     struct env_options options;
     atomic_int quiet; /* loops without tasks and connections */
 } env;
+
+static inline struct sio_config env_socketio(void)
+{
+    return (struct sio_config){.engine = {.ping_interval = 600000,
+                                          .ping_timeout = 600000,
+                                          .upgrade_timeout = 600000,
+                                          .max_payload = 1000000,
+                                          .allow_v3 = true},
+                               .connect_timeout = 600000,
+                               .recovery = 600000,
+                               .max_attachments = SIO_ATTACHMENTS};
+}
 
 static inline void env_open_parts(void)
 {
@@ -68,7 +81,10 @@ static inline void env_open_parts(void)
                                            .ai_endpoint = "",
                                            .ai_deployment = "",
                                            .store_name = "sqlite",
-                                           .llm_name = "puppet"});
+                                           .llm_name = "puppet",
+                                           .socketio = env_socketio(),
+                                           .socketio_client = env.options.socketio_client,
+                                           .nloops = 2});
     env.server = server_new(&(struct server_config){.production = env.options.production,
                                                     .idle_timeout = 600000,
                                                     .admit = api_admit,
@@ -102,12 +118,14 @@ static inline void env_start(const struct env_options *options)
 static inline void env_drain(struct live_server *live)
 {
     chat_drain(env.chat);
+    api_drain(env.api);
     server_drain(live->server, live->loop);
 }
 
 static inline void env_abort(struct live_server *live)
 {
     chat_abort(env.chat);
+    api_drain(env.api);
     server_abort(live->server, live->loop);
 }
 
@@ -119,6 +137,7 @@ static inline void env_ask_quiet(struct live_server *live)
 static inline void env_end_rooms(struct live_server *live)
 {
     (void)live;
+    api_loop_end(env.api);
     chat_loop_end(env.chat);
 }
 
