@@ -109,8 +109,10 @@ static const struct serial_ops serial_ops = {
     .log_id = serial_log_id,
 };
 
-static bool put_mail(struct buf *out, const struct sio_row *row, const struct sio_message *m)
+/* A client that cannot be served now comes again later. */
+static void post_mail(struct sio_socket *s, const struct sio_row *row, const struct sio_message *m)
 {
+    struct eio_session *session = s->client->session;
     struct mail mail = {.row = row,
                         .ack_id = m->ack_id,
                         .name_n = m->name.raw.n,
@@ -119,28 +121,15 @@ static bool put_mail(struct buf *out, const struct sio_row *row, const struct si
                         .name_type = m->name.type,
                         .name_escaped = m->name.escaped,
                         .wants_ack = m->wants_ack};
-    bool fits = buf_add(out, &mail, sizeof mail) == 0;
-    for (size_t i = 0; i < m->nattachments; i++)
-        fits = fits && buf_add(out, &m->attachments[i].n, sizeof m->attachments[i].n) == 0;
-    fits = fits && buf_str_add(out, m->name.raw) == 0 && buf_str_add(out, m->args) == 0;
-    for (size_t i = 0; i < m->nattachments; i++)
-        fits = fits && buf_str_add(out, m->attachments[i]) == 0;
-    return fits;
-}
-
-/* A client that cannot be served now comes again later. */
-static void post_mail(struct sio_socket *s, const struct sio_row *row, const struct sio_message *m)
-{
-    struct sio_client *c = s->client;
-    struct buf *mail = sio_scratch(c->at);
-    /* The handler may run inside serial_post, and may want the loop's buffer. */
-    struct buf own = *mail;
-    *mail = (struct buf){.max = own.max};
-    if (!put_mail(&own, row, m) || !serial_post(&s->serial, &serial_ops, s, buf_str(&own), handle_mail))
-        eio_close(c->session, EIO_FORCED);
-    buf_free(mail);
-    *mail = own;
-    sio_scratch_done(c->at);
+    size_t sizes[SIO_ATTACHMENTS_MAX];
+    struct str parts[4 + SIO_ATTACHMENTS_MAX] = {str_n(&mail, sizeof mail),
+                                                 str_n(sizes, m->nattachments * sizeof *sizes), m->name.raw, m->args};
+    for (size_t i = 0; i < m->nattachments; i++) {
+        sizes[i] = m->attachments[i].n;
+        parts[4 + i] = m->attachments[i];
+    }
+    if (!serial_post_parts(&s->serial, &serial_ops, s, parts, 4 + m->nattachments, handle_mail))
+        eio_close(session, EIO_FORCED);
 }
 
 static void handle_event(struct sio_socket *s, const struct sio_packet *packet, const struct str *attachments, size_t n)
