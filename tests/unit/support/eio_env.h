@@ -17,6 +17,7 @@ struct eio_env {
     struct server_config server_config;
     size_t nloops; /* 0: one */
     bool steer;
+    bool abrupt; /* the end comes without eio_drain */
     struct server *server;
     struct eio_server *eio;
     struct live_server lives[EIO_LOOPS]; /* all with the same server */
@@ -28,7 +29,10 @@ static struct {
     atomic_int opened, closed, drained, messages, confirmed;
     atomic_int end; /* enum eio_end of the last that closed */
     atomic_uint_fast64_t confirmed_up_to;
+    atomic_int refused;                 /* messages that were not queued */
+    atomic_int writable;                /* after !flood */
     _Atomic(struct eio_session *) last; /* opened last */
+    struct eio_session *all[8];         /* of the first loop: its thread's */
     char address[64], agent[64];
 } seen;
 
@@ -43,6 +47,16 @@ static inline void say(struct eio_session *s, const char *text)
 {
     struct str part = str_c(text);
     eio_send_text(s, &part, 1);
+}
+
+static inline void keep_in_mind(struct eio_session *s, bool open)
+{
+    for (size_t i = 0; i < COUNT(seen.all) && loop_index(eio_loop(s)) == 0; i++) {
+        if (seen.all[i] != (open ? NULL : s))
+            continue;
+        seen.all[i] = open ? s : NULL;
+        break;
+    }
 }
 
 static inline void owner_opened(struct eio_session *s, struct http_request *rq)
@@ -60,6 +74,7 @@ static inline void owner_opened(struct eio_session *s, struct http_request *rq)
         say(s, "welcome");
     if (http_request_query(rq, STR("leave")).n)
         eio_close(s, EIO_FORCED);
+    keep_in_mind(s, true);
     atomic_store(&seen.last, s);
     atomic_fetch_add(&seen.opened, 1);
 }
@@ -86,7 +101,9 @@ static inline void send_many(struct eio_session *s, uint64_t n, size_t size)
     buf_commit(&text, size);
     struct str part = buf_str(&text);
     for (uint64_t i = 0; i < n; i++)
-        eio_send_text(s, &part, 1);
+        if (eio_send_text(s, &part, 1) < 0)
+            atomic_fetch_add(&seen.refused, 1);
+    atomic_store(&seen.writable, eio_writable(s));
     buf_free(&text);
 }
 
@@ -101,7 +118,6 @@ static inline void describe(struct eio_session *s)
 
 static inline void command(struct eio_session *s, struct str data)
 {
-    struct str rest = str_from(data, 1);
     uint64_t n = 0;
     if (str_eqc(data, "!close")) {
         eio_close(s, EIO_FORCED);
@@ -120,7 +136,6 @@ static inline void command(struct eio_session *s, struct str data)
     } else {
         say(s, "unknown command");
     }
-    (void)rest;
 }
 
 static inline void owner_message(struct eio_session *s, bool binary, struct str data)
@@ -157,6 +172,7 @@ static inline void owner_drained(struct eio_session *s)
 static inline void owner_closed(struct eio_session *s, enum eio_end why)
 {
     try_everything(s);
+    keep_in_mind(s, false);
     if (atomic_load(&seen.last) == s)
         atomic_store(&seen.last, NULL);
     atomic_store(&seen.end, (int)why);
@@ -224,7 +240,8 @@ static inline void env_eio_end(struct live_server *live)
 static inline void env_stop(void)
 {
     for (unsigned i = 0; i < env.nloops; i++) {
-        live_do(&env.lives[i], env_eio_drain);
+        if (!env.abrupt)
+            live_do(&env.lives[i], env_eio_drain);
         live_do(&env.lives[i], live_drain);
         live_do(&env.lives[i], live_abort);
     }
