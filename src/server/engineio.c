@@ -8,6 +8,9 @@
 
 #define SID_BYTES 15 /* the last one tells the loop, hidden behind the first */
 
+/* An idle session must be small: there are many. */
+_Static_assert(offsetof(struct eio_session, user) <= 256, "a session's record has grown");
+
 static void on_turn(struct loop_end *end);
 
 /* ---- Server ---- */

@@ -1,7 +1,7 @@
 /* Engine.IO sessions, protocols 4 and 3: one client's connection over HTTP long-polling, a WebSocket, or the first
  * upgraded to the second. A session lives on one loop, which its id names; connections that carry another loop's
- * session move there (eio_steer), so nothing here locks. Callbacks run on the loop, outside of any task; they must not
- * wait. https://socket.io/docs/v4/engine-io-protocol/ */
+ * session move there (eio_steer), so nothing here locks. Callbacks run on the loop, some in the task of a request; they
+ * must not wait, and may do anything to their session. https://socket.io/docs/v4/engine-io-protocol/ */
 #ifndef SERVER_ENGINEIO_H
 #define SERVER_ENGINEIO_H
 
@@ -61,7 +61,8 @@ void eio_drain(struct eio_server *server);
 /* Loop's thread, once it has no tasks and connections any more: forgets its sessions (on_closed, EIO_SHUTDOWN). */
 void eio_loop_end(struct eio_server *server);
 
-/* For a door's table: one row per method (GET, POST, PUT, PATCH, DELETE) with handler eio_http, GET's with
+/* Sessions are refused (503) beyond the server's max_connections: those that poll need not hold a connection.
+ * For a door's table: one row per method (GET, POST, PUT, PATCH, DELETE) with handler eio_http, GET's with
  * &eio_websocket beside it; the rows' ctx is the struct eio_server. */
 void eio_http(struct http_request *rq);
 extern const struct websocket_ops eio_websocket;
@@ -94,8 +95,8 @@ struct blob *eio_frame(const struct str *parts, size_t n);
 /* The text of such a frame, as it was given to eio_frame. */
 struct str eio_frame_text(const struct blob *frame);
 
-/* Whether `n` more messages would be queued, not refused: ask before a message that has attachments. Applies the
- * policy when not. */
+/* Whether one more message would be queued, not refused: ask before a message that has attachments. Applies the policy
+ * when not. */
 bool eio_has_room(struct eio_session *s);
 /* Whether the client keeps up: it has a transport, and less than CONN_HIGH_MARK waits for it. */
 bool eio_writable(const struct eio_session *s);
@@ -110,7 +111,8 @@ uint64_t eio_heartbeat_age(const struct eio_session *s);
 void eio_pause(struct eio_session *s, bool pause);
 
 /* Ends the session: a poller gets the close packet, a WebSocket a close frame without a code, both behind what is
- * queued. on_closed follows soon, with `why`. */
+ * queued. on_closed follows soon, with `why`. With EIO_FORCED a poller between two polls gets them with its next one.
+ */
 void eio_close(struct eio_session *s, enum eio_end why);
 
 /* Open sessions, all loops. */

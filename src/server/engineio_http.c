@@ -1,7 +1,5 @@
 #include "server/engineio_impl.h"
 
-#include "server/origin.h"
-
 const char *eio_code_text(enum eio_code code)
 {
     static const char *const texts[EIO_CODES] = {
@@ -51,17 +49,10 @@ static enum eio_code check_session(struct http_request *rq, bool upgrade, struct
     return EIO_CODES;
 }
 
-/* As for WebSockets: a page of ours may come, others as CORS allows; no Origin, no browser. While developing, the
- * browser alone decides, by the headers it misses. */
+/* While developing, the browser alone decides, by the headers it misses. */
 static bool origin_may_begin(struct http_request *rq)
 {
-    struct str origin = http_request_header(rq, STR("origin"));
-    struct http_exchange *x = http_exchange(rq);
-    struct proxy_client client;
-    if (!origin.n || rq->origin.n || !x->sl->config.production)
-        return true;
-    proxy_resolve(&x->sl->trust, &rq->conn->conn.peer.sin6_addr, rq->secure, rq->head, &client);
-    return origin_is_host(origin, client.host);
+    return !http_exchange(rq)->sl->config.production || filters_page_may_come(rq);
 }
 
 static enum eio_code check_new(struct http_request *rq, bool upgrade, const struct eio_ask *ask)

@@ -77,16 +77,22 @@ static void end_poll(struct eio_session *s)
     eio_answer_poll(s);
 }
 
+static void wait_for_client(struct eio_probe *probe)
+{
+    struct loop *loop = probe->session->shard->loop;
+    uint64_t now = loop_now_ms(loop), left = probe->until > now ? probe->until - now : 0;
+    timer_start(loop, &probe->timer, MIN(left, (uint64_t)EIO_NOOP_EVERY));
+}
+
 static void on_probe_timer(struct timer *timer)
 {
     struct eio_probe *probe = container_of(timer, struct eio_probe, timer);
     struct eio_session *s = probe->session;
-    uint64_t now = loop_now_ms(s->shard->loop);
-    if (now >= probe->until) {
+    if (loop_now_ms(s->shard->loop) >= probe->until) {
         end_probe(s);
         return;
     }
-    timer_start(s->shard->loop, timer, MIN(probe->until - now, (uint64_t)EIO_NOOP_EVERY));
+    wait_for_client(probe);
     end_poll(s);
 }
 
@@ -127,7 +133,7 @@ static void take_probe(struct eio_session *s, const struct eio_packet *packet)
     struct eio_probe *probe = s->probe;
     if (packet && packet->type == EIO_PING && str_eqc(packet->data, "probe")) {
         websocket_send(probe->ws, WS_TEXT, STR("3probe"));
-        timer_start(s->shard->loop, &probe->timer, EIO_NOOP_EVERY);
+        wait_for_client(probe);
         end_poll(s);
     } else if (packet && packet->type == EIO_UPGRADE) {
         change_over(s);

@@ -49,6 +49,17 @@ void filters_identify(struct http_exchange *x, const struct conn *c)
         identify_origin(x);
 }
 
+bool filters_page_may_come(struct http_request *rq)
+{
+    struct str origin = http_request_header(rq, STR("origin"));
+    if (!origin.n || rq->origin.n)
+        return true;
+    const struct http_exchange *x = http_exchange(rq);
+    struct proxy_client client;
+    proxy_resolve(&x->sl->trust, &rq->conn->conn.peer.sin6_addr, rq->secure, rq->head, &client);
+    return origin_is_host(origin, client.host);
+}
+
 bool filters_preflight(struct http_exchange *x)
 {
     if (!cors_is_preflight(x->rq.head))

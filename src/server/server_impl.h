@@ -136,6 +136,9 @@ static inline struct http_exchange *http_exchange(struct http_request *rq)
 void filters_configure(struct server_loop *sl);
 /* Fills in address, secure, origin and the CORS lines; head may be NULL. */
 void filters_identify(struct http_exchange *x, const struct conn *c);
+/* Whether a page with this Origin may begin what CORS does not guard: one of ours always, others as CORS allows. No
+ * Origin: no browser. */
+bool filters_page_may_come(struct http_request *rq);
 /* Answers a preflight: true when it did. */
 bool filters_preflight(struct http_exchange *x);
 /* The rate limit: 0, or -1 with the error to answer. */

@@ -1,18 +1,5 @@
 #include "server/websocket_impl.h"
 
-#include "server/origin.h"
-
-/* A page of ours may always come; others as CORS allows. No Origin: no browser. */
-static bool origin_may_come(struct http_conn *hc, const struct http_request *rq)
-{
-    struct str origin = http_header(rq->head, STR("origin"));
-    if (!origin.n || rq->origin.n)
-        return true;
-    struct proxy_client client;
-    proxy_resolve(&hc->sl->trust, &hc->conn.peer.sin6_addr, rq->secure, rq->head, &client);
-    return origin_is_host(origin, client.host);
-}
-
 static int refuse(struct err *e, int status, const char *text)
 {
     err_set(e, ERR_INVALID_REQUEST, "%s", text);
@@ -34,7 +21,7 @@ static int check(struct http_conn *hc, struct http_request *rq, char accept[29],
         return refuse(e, 400, "A WebSocket upgrade has no body");
     if (ws_accept(accept, http_header(head, STR("sec-websocket-key"))) < 0)
         return refuse(e, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
-    if (!origin_may_come(hc, rq))
+    if (!filters_page_may_come(rq))
         return err_set(e, ERR_FORBIDDEN, "Origin is not allowed");
     return 0;
 }
