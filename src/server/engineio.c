@@ -87,8 +87,8 @@ void eio_loop_end(struct eio_server *server)
 {
     struct eio_shard *shard = eio_shard_here(server);
     shard->draining = true;
-    while (!list_empty(&shard->all)) {
-        struct eio_session *s = container_of(shard->all.next, struct eio_session, link);
+    for (struct list *it; (it = list_pop_front(&shard->all));) {
+        struct eio_session *s = container_of(it, struct eio_session, link);
         eio_close(s, EIO_SHUTDOWN);
         if (s->state == EIO_ENDED)
             eio_finish(s);
