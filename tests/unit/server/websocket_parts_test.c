@@ -14,6 +14,7 @@ static char filler[KIB(80)];
 
 static struct {
     atomic_int opened, closed, messages, handled, close_code;
+    char reason[64];
     struct websocket *kept;
 } seen;
 
@@ -30,7 +31,8 @@ static void on_open(struct websocket *ws, struct http_request *rq)
 
 static void on_closed(struct websocket *ws, uint16_t code, struct str reason)
 {
-    (void)ws, (void)reason;
+    (void)ws;
+    str_copy(seen.reason, sizeof seen.reason, reason);
     atomic_store(&seen.close_code, code);
     atomic_fetch_add(&seen.closed, 1);
 }
@@ -280,11 +282,12 @@ static void a_paused_socket_still_closes_in_order(void **state)
     await_count(&seen.messages, 1);
     live_do(&live, close_kept);
     wsc_expect_close(&c, 4001, "");
-    wsc_send_close(&c, 4001, "");
+    wsc_send_close(&c, 4001, "read");
     wsc_expect_end(&c);
     await_count(&seen.closed, 1);
     assert_int_equal(seen.close_code, 4001);
-    live_do(&live, resume_kept); /* harmless on what is left of it */
+    assert_string_equal(seen.reason, "read"); /* and not closed because time ran out */
+    live_do(&live, resume_kept);              /* harmless on what is left of it */
     wsc_free(&c);
 }
 
