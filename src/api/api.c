@@ -89,6 +89,7 @@ static void open_live(struct api *api)
         api->live = sio_new(&config, live_namespaces, live_namespace_count, api, api->config.nloops);
         return;
     }
+    config.engine.open_delay = CONFORMANCE_DELAY_MS;
     api->live = sio_new(&config, conformance_namespaces, conformance_namespace_count, api, api->config.nloops);
     api->echo = conformance_engine(&config.engine, api->config.nloops);
 }

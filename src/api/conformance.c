@@ -79,10 +79,6 @@ static void emit_text(struct sio_socket *s, struct str name, struct str args)
 
 /* ---- / and /custom ---- */
 
-/* The suites take one message per turn of their loop and lose a second one that comes in the same TCP segment, so the
- * greeting follows the CONNECT's answer at a distance. */
-#define GREETING_DELAY_MS 10
-
 struct greeting {
     struct timer timer;
     struct sio_socket *socket;
@@ -110,7 +106,7 @@ static void start_greeting(struct sio_socket *s, bool recovered)
 {
     struct greeting *greeting = sio_user(s);
     if (!recovered)
-        timer_start(loop_self(), &greeting->timer, GREETING_DELAY_MS);
+        timer_start(loop_self(), &greeting->timer, CONFORMANCE_DELAY_MS);
 }
 
 static void stop_greeting(struct sio_socket *s)
@@ -124,7 +120,7 @@ static int continue_greeting(struct sio_socket *s, struct err *e)
     (void)e;
     struct greeting *greeting = sio_user(s);
     if (greeting->auth)
-        timer_start(loop_self(), &greeting->timer, GREETING_DELAY_MS);
+        timer_start(loop_self(), &greeting->timer, CONFORMANCE_DELAY_MS);
     return 0;
 }
 
