@@ -72,7 +72,7 @@ struct eio_session {
     struct websocket *ws;      /* NULL: polling, or it is gone */
     struct eio_probe *probe;   /* NULL: none */
     struct http_request *poll; /* the GET that is held */
-    struct http_request *post; /* the POST that is held: only while paused */
+    struct http_request *post; /* the POST that is held while paused: only polling, too */
     struct eio_item *items;    /* NULL while nothing waits */
     uint32_t nitems, items_cap;
     size_t queued;             /* bytes of the items, with their cost */

@@ -109,7 +109,7 @@ static void start_probe(struct eio_session *s, struct websocket *ws, struct http
     link_of(ws)->session = s;
 }
 
-/* From here on everything takes the WebSocket. */
+/* From here on everything takes the WebSocket: no request is held any more, not even by a pause. */
 static void change_over(struct eio_session *s)
 {
     metric_dec(eio_gauge(s));
@@ -123,6 +123,8 @@ static void change_over(struct eio_session *s)
     eio_flush(s);
     if (s->poll)
         eio_answer_poll(s);
+    if (s->post)
+        eio_answer_post(s);
     if (s->paused)
         websocket_pause(s->ws, true);
     eio_check_drained(s);
