@@ -7,6 +7,8 @@ pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
 pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.15)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+# Loaded at first use (src/speech/media_libav.h): only their headers are needed here.
+pkg_check_modules(LIBAV REQUIRED libavformat>=59.27 libavcodec>=59.37 libswresample>=4.7 libavutil>=57.28)
 if(PARLEY_TESTS)
     pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 endif()

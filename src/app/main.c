@@ -2,6 +2,7 @@
 #include "app/check.h"
 #include "app/serve.h"
 #include "base/mem.h"
+#include "speech/media.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,8 @@ static struct config *load(const struct config_source *source)
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "serve";
+    if (strcmp(command, "media") == 0) /* started by the server itself */
+        return media_worker(MEDIA_WORKER_FD);
     int used = argc > 1 && argv[1][0] != '-' ? 2 : 1;
     if (asks(argc, argv, "--help") || asks(argc, argv, "-h") || strcmp(command, "help") == 0)
         return help();

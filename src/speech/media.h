@@ -17,6 +17,7 @@ struct media_config {
     unsigned stall_timeout; /* ms a worker may think about what it has; 0: 10000 */
     size_t memory;          /* bytes of address space per worker; 0: 512 MiB */
     unsigned max_seconds;   /* of audio per stream; 0: 3600 */
+    unsigned idle_timeout;  /* ms until the process that makes the workers ends for want of work; 0: 60000 */
     const char *program;    /* this executable; NULL: /proc/self/exe */
 };
 struct media *media_new(const struct media_config *config);
@@ -49,7 +50,9 @@ struct media_stream *media_close(struct media_stream *s); /* takes NULL and unfi
 int media_decode_all(struct media *media, const struct media_decode *how, struct str bytes, struct buf *out,
                      struct err *e);
 
-/* What `parley media` runs: converts for the parent on descriptor `fd` until it is closed. Returns the exit status. */
+/* What `parley media` runs: makes a worker for each stream that the server at the other end of `fd` asks for, until it
+ * is closed. Returns the exit status. */
+#define MEDIA_WORKER_FD 3
 int media_worker(int fd);
 
 #endif
