@@ -14,7 +14,7 @@ static int setup(void **state)
 static void await_closed(int n, const char *reason)
 {
     await_count(&seen.closed, n);
-    assert_string_equal(seen.reason, reason);
+    assert_string_equal(atomic_load(&seen.reason), reason);
 }
 
 /* Shows the pid on another loop. */
@@ -418,6 +418,12 @@ static void a_storm(void **state)
     assert_true(atomic_load(&seen.departed) > ROUNDS);
 }
 
+static int storm_teardown(void **state)
+{
+    atomic_store(&storm, false);
+    return env_teardown(state);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, env_teardown)
@@ -434,7 +440,7 @@ int main(void)
         TEST(handlers_are_cancelled),
         TEST(references_keep_it),
         TEST(draining_meanwhile),
-        TEST(a_storm),
+        cmocka_unit_test_setup_teardown(a_storm, setup, storm_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,7 @@ static int setup_without(void **state)
 static void await_closed(int n, const char *reason)
 {
     await_count(&seen.closed, n);
-    assert_string_equal(seen.reason, reason);
+    assert_string_equal(atomic_load(&seen.reason), reason);
 }
 
 /* A client with a socket that the server keeps a reference to. */

@@ -28,8 +28,8 @@ static struct sio_env env;
 static struct {
     atomic_int connects, connected, recovered, closed, drained, departed, arrived, cancelled, handled;
     atomic_bool no_recovery, refuse_arrival, slow_arrival, block;
-    char reason[64];
-    struct sio_socket *kept; /* by the event "keep": a reference */
+    _Atomic(const char *) reason; /* of the last one that was over */
+    struct sio_socket *kept;      /* by the event "keep": a reference */
 } seen;
 
 struct env_user {
@@ -91,7 +91,7 @@ static inline void env_closed(struct sio_socket *s, const char *reason)
     live_assert(sio_join(s, STR("late"), NULL) == -1 && !sio_in_room(s, STR("room")));
     sio_disconnect(s, true);
     user->number = 0;
-    str_copy(seen.reason, sizeof seen.reason, str_c(reason));
+    atomic_store(&seen.reason, reason);
     atomic_fetch_add(&seen.closed, 1);
 }
 
