@@ -43,7 +43,7 @@ static enum eio_code check_session(struct http_request *rq, bool upgrade, struct
     struct eio_session *s = eio_find(ask->shard, sid);
     if (!s || !is_there(s, !upgrade && rq->method == HTTP_GET))
         return EIO_CODE_SID;
-    if (!upgrade && s->socket != ask->websocket)
+    if ((!upgrade && s->socket != ask->websocket) || eio_version(s) != ask->version)
         return EIO_CODE_REQUEST;
     ask->session = s;
     return EIO_CODES;
@@ -61,27 +61,22 @@ static enum eio_code check_new(struct http_request *rq, bool upgrade, const stru
         return EIO_CODE_METHOD;
     if (ask->websocket && !upgrade)
         return EIO_CODE_REQUEST;
-    return upgrade || origin_may_begin(rq) ? EIO_CODES : EIO_CODE_FORBIDDEN;
+    if (!upgrade && !origin_may_begin(rq))
+        return EIO_CODE_FORBIDDEN;
+    return ask->version == EIO_V3 && !ask->shard->server->config.allow_v3 ? EIO_CODE_VERSION : EIO_CODES;
 }
 
 enum eio_code eio_check(struct http_request *rq, bool upgrade, struct eio_ask *ask)
 {
-    struct eio_server *server = rq->ctx;
     struct str sid = eio_query_sid(rq->query);
-    *ask = (struct eio_ask){.shard = eio_shard_here(server)};
+    *ask = (struct eio_ask){.shard = eio_shard_here(rq->ctx)};
+    ask->version = str_eqc(http_request_query(rq, STR("EIO")), "4") ? EIO_V4 : EIO_V3;
     if (!take_transport(rq, ask))
         return EIO_CODE_TRANSPORT;
     if (!origin_is_clean(http_request_header(rq, STR("origin"))))
         return EIO_CODE_REQUEST;
-    enum eio_code wrong = sid.n ? check_session(rq, upgrade, sid, ask) : EIO_CODES;
-    if (wrong != EIO_CODES)
-        return wrong;
-    ask->version = str_eqc(http_request_query(rq, STR("EIO")), "4") ? EIO_V4 : EIO_V3;
-    if (ask->version == EIO_V3 && !server->config.allow_v3)
-        return EIO_CODE_VERSION;
-    if (upgrade && !ask->websocket)
-        return EIO_CODE_REQUEST;
-    return ask->session ? EIO_CODES : check_new(rq, upgrade, ask);
+    enum eio_code wrong = sid.n ? check_session(rq, upgrade, sid, ask) : check_new(rq, upgrade, ask);
+    return wrong == EIO_CODES && upgrade && !ask->websocket ? EIO_CODE_REQUEST : wrong;
 }
 
 bool eio_path_is_whole(struct http_request *rq)

@@ -2,6 +2,8 @@
 
 #include <zlib.h>
 
+#define GZIP_MAX MIB(1) /* more would hold up the loop */
+
 /* ---- Replies ---- */
 
 /* `q=0`, `q=0.000`: not at all. */
@@ -26,11 +28,11 @@ static bool takes_gzip(struct str accept_encoding)
     return false;
 }
 
-/* -1: it does not get smaller. */
+/* At most GZIP_MAX. -1: it does not get smaller. */
 static int gzip(struct buf *out, struct str in)
 {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)in.p, .avail_in = (uInt)in.n};
-    char *to = in.n < UINT32_MAX ? buf_reserve(out, in.n) : NULL;
+    char *to = buf_reserve(out, in.n);
     if (!to || deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return -1;
     z.next_out = (Bytef *)to;
@@ -44,9 +46,9 @@ static int gzip(struct buf *out, struct str in)
 static void reply(struct http_request *rq, struct eio_session *s, struct str type, struct str body)
 {
     struct buf packed = BUF_INIT(body.n);
+    bool worth_it = s->shard->server->config.compression && body.n >= EIO_GZIP_MIN && body.n <= GZIP_MAX;
     http_reply_header(rq, STR("Cache-Control"), STR("no-store"));
-    if (s->shard->server->config.compression && body.n >= EIO_GZIP_MIN &&
-        takes_gzip(http_request_header(rq, STR("accept-encoding"))) && gzip(&packed, body) == 0) {
+    if (worth_it && takes_gzip(http_request_header(rq, STR("accept-encoding"))) && gzip(&packed, body) == 0) {
         http_reply_header(rq, STR("Content-Encoding"), STR("gzip"));
         body = buf_str(&packed);
     }

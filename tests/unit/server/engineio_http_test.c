@@ -22,6 +22,7 @@ static int setup_production(void **state)
 {
     (void)state;
     env_defaults();
+    env.config.allow_v3 = false;
     env.server_config.production = true;
     env.server_config.cors_origins = origins;
     env.server_config.ncors_origins = COUNT(origins);
@@ -118,7 +119,8 @@ static const struct refusal refusals[] = {
     {"GET", "transport=polling", "", 400, CODE_5},
     {"GET", "EIO=3&transport=polling", "", 400, CODE_5},
     {"GET", "EIO=abc&transport=polling", "", 400, CODE_5},
-    {"POST", "EIO=3&transport=polling", "", 400, CODE_5},
+    {"GET", "EIO=5&transport=polling", "", 400, CODE_5},
+    {"POST", "EIO=3&transport=polling", "", 400, CODE_2},
     {"POST", "EIO=4&transport=polling", "", 400, CODE_2},
     {"PUT", "EIO=4&transport=polling", "", 400, CODE_2},
     {"PATCH", "EIO=4&transport=polling&sid=", "", 400, CODE_2},
@@ -159,7 +161,11 @@ static void refuses_another_transport_for_a_session(void **state)
     snprintf(query, sizeof query, "EIO=4&transport=websocket&sid=%s", p.sid);
     expect_refusal(&(struct refusal){"GET", "", "", 400, CODE_3}, query);
     snprintf(query, sizeof query, "EIO=3&transport=polling&sid=%s", p.sid);
-    expect_refusal(&(struct refusal){"GET", "", "", 400, CODE_5}, query);
+    expect_refusal(&(struct refusal){"GET", "", "", 400, CODE_3}, query);
+    snprintf(query, sizeof query, "EIO=3&transport=websocket&sid=%s", p.sid);
+    wsc_engine_with(&ws, query, WS_USUAL);
+    assert_memory_equal(ws.head, "HTTP/1.1 400 ", 13);
+    wsc_free(&ws);
 
     wsc_engine(&ws, "EIO=4&transport=websocket");
     wsc_take_open(&ws, sid);
@@ -304,7 +310,8 @@ static void production_refuses_foreign_pages(void **state)
     struct ws_client ws;
     struct client c;
     expect_refusal(&(struct refusal){"GET", "", FOREIGN, 403, CODE_4}, "EIO=4&transport=polling");
-    /* Everything else is looked at first. */
+    /* Nearly everything else is looked at first. */
+    expect_refusal(&(struct refusal){"GET", "", FOREIGN, 403, CODE_4}, "EIO=3&transport=polling");
     expect_refusal(&(struct refusal){"POST", "", FOREIGN, 400, CODE_2}, "EIO=4&transport=polling");
     expect_refusal(&(struct refusal){"GET", "", FOREIGN, 400, CODE_3}, "EIO=4&transport=websocket");
     wsc_engine_with(&ws, "EIO=4&transport=websocket", WS_USUAL FOREIGN);
