@@ -189,7 +189,7 @@ static inline void upgrade(struct load *l, struct client *c)
     c->phase = PHASE_PROVE;
     link_close(&c->poll);
     send_text(l, c, STR("5"));
-    send_event(l, c, STR("message"), STR("1"));
+    send_event(l, c, STR("stream_chat"), STR("{\"message\":\"\"}")); /* refused with an event, and nothing else */
 }
 
 static inline void client_packet(struct load *l, struct client *c, const struct eio_packet *packet)
@@ -211,7 +211,7 @@ static inline void client_packet(struct load *l, struct client *c, const struct 
         c->probed |= packet->type == EIO_PONG && str_eqc(packet->data, "probe");
         return;
     case PHASE_PROVE:
-        if (str_find(packet->data, STR("message-back")) >= 0)
+        if (str_find(packet->data, STR("\"error\"")) >= 0)
             client_ready(l, c);
         return;
     case PHASE_OPEN:

@@ -1,6 +1,6 @@
-// What parley offers over Socket.IO, on npm socket.io. In "/": `message` answered with `message-back`, and the streamed
-// chat of seeds/002 as it stands there (the text so far to everybody in the conversation, for each token), without its
-// console output. In "/lab": rooms. Prints {"port":N}.
+// What parley offers over Socket.IO, on npm socket.io: the streamed chat of seeds/002 as it stands there (the text so far
+// to everybody in the conversation, for each token), without its console output. With CONFORMANCE, as parley: in "/"
+// `message` answered with `message-back`, in "/lab" rooms. Prints {"port":N}.
 import { createServer } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import OpenAI from 'openai';
@@ -29,6 +29,10 @@ function add(conversation, role, content) {
 }
 
 async function streamChat(socket, { message, conversationId }) {
+    if (!message || message.trim() === '') {
+        socket.emit('error', { message: 'Message is required' });
+        return;
+    }
     const conversation = conversationOf(conversationId, message);
     socket.join(conversationId);
     const room = () => io.to(conversationId);
@@ -59,20 +63,30 @@ async function streamChat(socket, { message, conversationId }) {
     room().emit('stream_complete', { messageId, conversationId, conversation });
 }
 
-io.on('connection', (socket) => {
-    socket.emit('auth', socket.handshake.auth);
-    socket.on('message', (...args) => socket.emit('message-back', ...args));
+function chat(socket) {
     socket.on('join_conversation', ({ conversationId }) => socket.join(conversationId));
     socket.on('stream_chat', (data) =>
         streamChat(socket, data).catch((error) => socket.emit('error', { message: error.message })),
     );
-});
+}
 
-io.of('/lab').on('connection', (socket) => {
+function echo(socket) {
+    socket.emit('auth', socket.handshake.auth);
+    socket.on('message', (...args) => socket.emit('message-back', ...args));
+}
+
+function lab(socket) {
     socket.on('join', (room) => socket.join(room));
     socket.on('broadcast', (room, ...args) => socket.to(room).emit('cast', ...args));
     socket.on('shout', (room, ...args) => socket.nsp.to(room).emit('cast', ...args));
-});
+}
+
+if (process.env.CONFORMANCE) {
+    io.on('connection', echo);
+    io.of('/lab').on('connection', lab);
+} else {
+    io.on('connection', chat);
+}
 
 http.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
     console.log(JSON.stringify({ port: http.address().port }));

@@ -1,8 +1,8 @@
 // (g) A Socket.IO event answered with an event, one under way on each of 100 WebSockets, one core.
-import { beside, besideBare, compare, startLabAndBare, stopAll } from '../support/socketio.mjs';
+import { beside, besideBare, compare, startLab, stopAll } from '../support/socketio.mjs';
 
 export async function run({ rounds, seconds }) {
-    const servers = await startLabAndBare();
+    const servers = await startLab();
     const results = await compare(rounds, servers, ['echo', '--clients', 100, '--seconds', seconds]);
     await stopAll(servers);
     const what = 'Socket.IO event to event';

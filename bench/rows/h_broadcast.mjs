@@ -1,8 +1,8 @@
 // (h) One 200-byte event to a room of 1,000 WebSockets, one core: the next one when all have it, and 8 under way.
-import { beside, besideBare, compare, startLabAndBare, stopAll } from '../support/socketio.mjs';
+import { beside, besideBare, compare, startLab, stopAll } from '../support/socketio.mjs';
 
 export async function run({ rounds, seconds, members }) {
-    const servers = await startLabAndBare();
+    const servers = await startLab();
     const rows = [];
     for (const [window, when] of [
         [1, 'one at a time'],

@@ -1,11 +1,11 @@
 // (i) A streamed reply of 200 tokens, one every 10 ms, to everybody in its conversation; each chunk is the text so far.
-import { LOAD_CORE, program, start, startNode, startParley } from '../support/process.mjs';
-import { beside, compare, stopAll } from '../support/socketio.mjs';
+import { LOAD_CORE, program, start } from '../support/process.mjs';
+import { beside, compare, startChat, stopAll } from '../support/socketio.mjs';
 
 export async function run({ rounds, followers, tokens }) {
     const upstream = await start([program('stream_bench'), 'upstream'], { core: LOAD_CORE });
     const env = { OPENAI_BASE_URL: `http://127.0.0.1:${upstream.port}/v1`, OPENAI_API_KEY: 'sk-bench' };
-    const servers = { parley: await startParley(env), peer: await startNode('socketio.mjs', { env }) };
+    const servers = await startChat(env);
     const rows = [];
     for (const n of followers) {
         const args = ['follow', '--clients', n, '--tokens', tokens, '--pace', 10000];

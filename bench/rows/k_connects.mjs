@@ -1,6 +1,6 @@
 // (k) Clients that all come at once: until every one of them is connected to "/", over a WebSocket alone, and over
-// polling with the upgrade to a WebSocket (then one event is answered there).
-import { beside, compare, startLab, stopAll } from '../support/socketio.mjs';
+// polling with the upgrade to a WebSocket (then an event is answered there).
+import { beside, compare, startChat, stopAll } from '../support/socketio.mjs';
 
 // The reference server releases a waiting poll up to 100 ms after the probe: enough clients that it is never idle.
 const WAYS = {
@@ -9,7 +9,7 @@ const WAYS = {
 };
 
 export async function run({ rounds, connects }) {
-    const servers = await startLab();
+    const servers = await startChat();
     const rows = [];
     for (const [what, args] of Object.entries(WAYS)) {
         const results = await compare(Math.min(rounds, 3), servers, ['connect', '--clients', connects, ...args]);

@@ -3,15 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds, program, LOAD_CORE, runJson, start, startBare, startNode, startParley } from './process.mjs';
 import { interleave, medianOf, row } from './rows.mjs';
 
-// The namespaces of the conformance mode are what the peer offers too; its heartbeats are those of ordinary use.
+// Which namespaces the conformance mode has, the peer knows too; the heartbeats are those of ordinary use.
 const CONFORMANCE = { CONFORMANCE: 'true', SOCKETIO_PING_INTERVAL: '25s', SOCKETIO_PING_TIMEOUT: '20s' };
 
-export const startLab = async () => ({
-    parley: await startParley(CONFORMANCE),
-    peer: await startNode('socketio.mjs'),
+/** parley and the peer, with the chat of seeds/002. */
+export const startChat = async (env = {}) => ({
+    parley: await startParley(env),
+    peer: await startNode('socketio.mjs', { env }),
 });
-/** The same with the bare loop, for what it knows: echo and broadcast over WebSockets. */
-export const startLabAndBare = async () => ({ ...(await startLab()), bare: await startBare() });
+
+/** The two with echo and rooms, and the bare loop, which knows these over WebSockets. */
+export const startLab = async () => ({
+    ...(await startChat(CONFORMANCE)),
+    bare: await startBare(),
+});
 
 /** Until the server has done what earlier rounds left behind, such as closing their connections. */
 async function settled({ pid }) {
