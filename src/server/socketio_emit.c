@@ -24,7 +24,7 @@ static bool can_arrive(const struct sio_socket *s, bool is_volatile)
 {
     switch ((enum sio_state)s->state) {
     case SIO_STATE_CONNECTED:
-        return !is_volatile || eio_writable(s->client->session);
+        return !is_volatile || sio_writable(s);
     case SIO_STATE_LOST:
     case SIO_STATE_MOVING:
         return !is_volatile;
@@ -74,12 +74,12 @@ int sio_send_parcel(struct sio_socket *s, const struct sio_parcel *parcel, uint6
     return 0;
 }
 
-int sio_offset_parse(const struct sio_socket *s, struct str offset, uint64_t *seq)
+enum sio_offset sio_offset_parse(const struct sio_socket *s, struct str offset, uint64_t *seq)
 {
     struct str sid = sio_sid(s);
-    if (offset.n < TAG_LEN + 2 || memcmp(offset.p, sid.p, TAG_LEN) != 0 || offset.p[TAG_LEN] != '.')
-        return -1;
-    return str_u64(str_from(offset, TAG_LEN + 1), seq);
+    if (offset.n < TAG_LEN + 2 || offset.p[TAG_LEN] != '.' || str_u64(str_from(offset, TAG_LEN + 1), seq) < 0)
+        return SIO_OFFSET_NONE;
+    return memcmp(offset.p, sid.p, TAG_LEN) == 0 ? SIO_OFFSET_OWN : SIO_OFFSET_OTHER;
 }
 
 int sio_deliver(struct sio_socket *s, const struct sio_parcel *parcel)
@@ -87,7 +87,7 @@ int sio_deliver(struct sio_socket *s, const struct sio_parcel *parcel)
     bool kept = s->pid_len && !parcel->is_volatile;
     if (!can_arrive(s, parcel->is_volatile))
         return -1;
-    if (s->state == SIO_STATE_CONNECTED) {
+    if (s->state == SIO_STATE_CONNECTED && !s->flushing) {
         struct eio_session *session = s->client->session;
         int sent = sio_send_parcel(s, parcel, kept ? s->seq + 1 : 0);
         if (sent == 0 && kept) {

@@ -99,6 +99,9 @@ struct sio_socket {
     struct serial *serial;
     struct sio_ring *ring; /* NULL while empty */
     uint64_t seq;          /* of the latest event that was kept */
+    uint64_t offsets_from; /* while offsets are wanted: the client has the events up to here, which had none */
+    uint64_t replay_from;  /* while replayed: seq of the event in front of the replay */
+    uint64_t welcomed;     /* eio_sent behind the answer to the CONNECT that recovered it */
     uint64_t next_question;
     uint64_t number;
     uint64_t stamp;     /* of the latest broadcast it was looked at for */
@@ -115,6 +118,8 @@ struct sio_socket {
     bool offsets : 1;  /* its client wants them */
     bool paused : 1;   /* too much waits for the serial task */
     bool hopeless : 1; /* an event for the lost client was dropped */
+    bool replayed : 1; /* and the client did not confirm yet that it was welcomed behind the replay */
+    bool flushing : 1; /* is only connected for its client to tell us its place, see sio_resume */
     char address[CONN_ADDRESS_MAX];
     alignas(max_align_t) char user[];
 };
@@ -197,8 +202,10 @@ struct sio_parcel {
 int sio_deliver(struct sio_socket *s, const struct sio_parcel *parcel);
 /* Sends to the connected client, with an offset when seq is not 0 and the client wants it. */
 int sio_send_parcel(struct sio_socket *s, const struct sio_parcel *parcel, uint64_t seq);
-/* The number of the event that an offset of this very socket names; -1 for any other text. */
-int sio_offset_parse(const struct sio_socket *s, struct str offset, uint64_t *seq);
+/* Whose an offset is. */
+enum sio_offset { SIO_OFFSET_OWN, SIO_OFFSET_OTHER, SIO_OFFSET_NONE };
+/* Of this very socket: then *seq is the number of the event it names; of another one; or some other text. */
+enum sio_offset sio_offset_parse(const struct sio_socket *s, struct str offset, uint64_t *seq);
 /* The client's ACK. */
 void sio_question_answered(struct sio_socket *s, const struct sio_packet *packet, const struct str *attachments,
                            size_t n);
@@ -219,8 +226,11 @@ void sio_ring_drop_until(struct sio_socket *s, uint64_t seq);
 /* Whether what the client does not have behind seq is all there; whether all that it was sent is confirmed. */
 bool sio_ring_reaches(const struct sio_socket *s, uint64_t seq);
 bool sio_ring_all_confirmed(const struct sio_socket *s);
-/* Sends everything that is left. */
+/* How many are left. */
+uint64_t sio_ring_count(const struct sio_socket *s);
+/* Sends everything that is left; or notes that nothing of it was sent over the connection at hand. */
 void sio_ring_replay(struct sio_socket *s);
+void sio_ring_withhold(struct sio_socket *s);
 void sio_ring_free(struct sio_socket *s);
 /* Asks for a confirmation, now or soon. */
 void sio_confirm(struct sio_client *c);
@@ -276,6 +286,9 @@ struct sio_away {
 /* Looks for the socket on other loops; messages of the client are held meanwhile. */
 void sio_arrive(struct sio_client *c, size_t ns, const struct sio_ticket *ticket, const struct json_value *auth,
                 unsigned where);
+/* Whether the pid's socket is on its way to or from this loop; of several arrivals those count that began before
+ * `before`, or all. */
+bool sio_is_moving(const struct sio_loop *at, struct str pid, const struct sio_arrival *before);
 /* The client is gone meanwhile. */
 void sio_arrival_abandon(struct sio_client *c);
 /* A broadcast was delivered here while sockets are on their way. */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define WAIT_ALONE 2000 /* ms that handlers have for their end, and as much again once they are cancelled */
-#define HOPS       2    /* the loop that made the pid, and the one it names */
+#define BUSY_PAUSE 2    /* ms between looks at a socket that is on its way for an earlier connection */
+#define LOOKS      2500 /* at any loop */
 
 struct sio_arrival {
     struct sio_loop *at;
@@ -25,9 +26,11 @@ struct sio_arrival {
     bool too_many;
     uint64_t *seen; /* of our loop when the collecting began */
 
-    struct sio_socket *socket; /* what the other loop gave */
+    struct sio_socket *socket; /* what the other loop gave, or what was found on ours */
     struct buf rooms;
     bool elsewhere; /* it did not have it, but wrote in `where` who should */
+    bool busy;      /* it is on its way for somebody else: a connection of the same client that broke already */
+    bool found;     /* on our loop: nothing moved */
 };
 
 /* ---- Where sockets are ---- */
@@ -147,6 +150,34 @@ static void leave(struct sio_loop *at, struct sio_socket *s, struct sio_arrival 
     a->socket = s;
 }
 
+bool sio_is_moving(const struct sio_loop *at, struct str pid, const struct sio_arrival *before)
+{
+    const struct sio_socket *s = map_get(&at->pids, pid);
+    if (s)
+        return s->state == SIO_STATE_MOVING;
+    list_each(it, &at->collecting) {
+        const struct sio_arrival *other = container_of(it, struct sio_arrival, collecting);
+        if (other == before)
+            return false;
+        if (str_eq(other->ticket.pid, pid))
+            return true;
+    }
+    return false;
+}
+
+/* On its way for somebody else; or it left this loop, and the one that made its pid has not heard yet where to: that
+ * loop is asked again. */
+static bool is_unsettled(const struct sio_loop *at, struct sio_arrival *a, const struct sio_arrival *before)
+{
+    unsigned home = (unsigned)sio_pid_loop(at->server, a->ticket.pid);
+    a->busy = sio_is_moving(at, a->ticket.pid, before);
+    if (a->busy || map_get(&at->pids, a->ticket.pid) || at->index == home)
+        return a->busy;
+    a->busy = true;
+    a->where = home;
+    return true;
+}
+
 static int depart(void *arg)
 {
     struct sio_arrival *a = arg;
@@ -157,6 +188,8 @@ static int depart(void *arg)
         a->where = away->where;
         return 0;
     }
+    if (is_unsettled(at, a, NULL))
+        return 0;
     struct sio_socket *s = sio_claim(at, a->ns, &a->ticket);
     if (!s)
         return 0;
@@ -189,16 +222,46 @@ void sio_collect(struct sio_loop *at, struct sio_cast *cast)
     }
 }
 
-static void fetch(struct sio_arrival *a)
+/* The socket is here, or was when somebody said so. */
+static void fetch_here(struct sio_arrival *a)
+{
+    struct sio_loop *at = a->at;
+    const struct sio_away *away = map_get(&at->away, a->ticket.pid);
+    a->busy = false;
+    a->elsewhere = away && !map_get(&at->pids, a->ticket.pid);
+    if (a->elsewhere)
+        a->where = away->where;
+    if (a->elsewhere || is_unsettled(at, a, a))
+        return;
+    struct sio_socket *s = sio_claim(at, a->ns, &a->ticket);
+    a->found = s != NULL;
+    if (!s)
+        return;
+    s->why = (uint8_t)(s->state == SIO_STATE_LOST ? s->why : EIO_FORCED);
+    sio_take_from_client(s);
+    a->socket = s;
+}
+
+static void fetch_there(struct sio_arrival *a)
 {
     struct sio_server *server = a->at->server;
-    for (int hop = 0; hop < HOPS && a->where != a->at->index; hop++) {
-        struct loop *loop = atomic_load_explicit(&server->loops[a->where]->loop, memory_order_acquire);
-        if (loop)
-            loop_call(loop, "socketio_depart", depart, a);
-        if (!loop || !a->elsewhere)
+    struct loop *loop = atomic_load_explicit(&server->loops[a->where]->loop, memory_order_acquire);
+    a->busy = a->elsewhere = false;
+    if (loop)
+        loop_call(loop, "socketio_depart", depart, a);
+}
+
+static void fetch(struct sio_arrival *a)
+{
+    int looks = 0;
+    do {
+        if (a->where == a->at->index)
+            fetch_here(a);
+        else
+            fetch_there(a);
+        if (a->busy && task_sleep(BUSY_PAUSE, NULL) < 0)
             return;
-    }
+    } while ((a->busy || a->elsewhere) && a->client && looks++ < LOOKS);
 }
 
 static void settle_in(struct sio_arrival *a, struct sio_socket *s)
@@ -217,6 +280,8 @@ static void settle_in(struct sio_arrival *a, struct sio_socket *s)
 static bool arrive_with(struct sio_arrival *a, struct sio_socket *s)
 {
     struct err e;
+    if (a->found)
+        return true;
     settle_in(a, s);
     if (a->too_many || a->at->draining || (s->ns->on_arrive && s->ns->on_arrive(s, &e) < 0) || a->at->draining)
         sio_socket_over(s, eio_end_name((enum eio_end)s->why));

@@ -34,15 +34,25 @@ int sio_pid_loop(const struct sio_server *server, struct str pid)
     return index < server->nloops ? (int)index : -1;
 }
 
+/* Whether it is known which events the client has: those up to *seq. One that gets offsets, and has none or that of an
+ * earlier socket (clients keep it), has got none of this socket's. */
+static bool knows_place(const struct sio_ticket *ticket, const struct sio_socket *s, uint64_t *seq)
+{
+    enum sio_offset whose = ticket->has_offset ? sio_offset_parse(s, ticket->offset, seq) : SIO_OFFSET_OTHER;
+    if (whose == SIO_OFFSET_OTHER)
+        *seq = s->offsets_from;
+    return whose == SIO_OFFSET_OWN || (whose == SIO_OFFSET_OTHER && s->offsets);
+}
+
 /* Without an offset nobody knows what the client has, unless it has confirmed all that was sent. */
 bool sio_ticket_fits(const struct sio_ticket *ticket, const struct sio_socket *s)
 {
     uint64_t seq;
     if (s->hopeless)
         return false;
-    if (!ticket->has_offset)
-        return sio_ring_all_confirmed(s);
-    return sio_offset_parse(s, ticket->offset, &seq) == 0 && sio_ring_reaches(s, seq);
+    if (knows_place(ticket, s, &seq) && sio_ring_reaches(s, seq))
+        return true;
+    return !ticket->has_offset && sio_ring_all_confirmed(s);
 }
 
 /* ---- Sockets without a client ---- */
@@ -121,16 +131,54 @@ struct sio_socket *sio_claim(struct sio_loop *at, size_t ns, const struct sio_ti
     return NULL;
 }
 
-void sio_resume(struct sio_client *c, struct sio_socket *s, const struct sio_ticket *ticket)
+/* The client has what its ticket says. False: it may have more. The official client keeps what is replayed aside until
+ * it is welcomed, and counts it only then: one that lost its connection in between names its old place again, and still
+ * has some of the replay. */
+static bool find_place(struct sio_socket *s, const struct sio_ticket *ticket)
 {
     uint64_t seq;
-    sio_ref(s);
-    s->offsets = true;
-    if (ticket->has_offset && sio_offset_parse(s, ticket->offset, &seq) == 0)
+    bool known = knows_place(ticket, s, &seq) && sio_ring_reaches(s, seq);
+    if (known)
         sio_ring_drop_until(s, seq);
-    sio_socket_attach(s, c);
-    sio_ring_replay(s);
+    uint64_t from = s->seq - sio_ring_count(s);
+    bool sure = !s->replayed || !known || seq != s->replay_from;
+    if (!s->offsets)
+        s->offsets_from = from;
+    s->offsets = true;
+    s->replay_from = from;
+    return sure;
+}
+
+static void welcome(struct sio_socket *s)
+{
     sio_socket_welcome(s);
+    s->welcomed = eio_sent(s->client->session);
+    eio_confirm(s->client->session); /* behind the welcome: what is confirmed before it was not counted yet */
+}
+
+/* Welcomed without a replay, the client takes in what it kept aside; when it has confirmed that, it is sent away, and
+ * comes back with its true place. */
+static void flush_client(struct sio_socket *s)
+{
+    s->flushing = true;
+    sio_ring_withhold(s);
+    welcome(s);
+}
+
+void sio_resume(struct sio_client *c, struct sio_socket *s, const struct sio_ticket *ticket)
+{
+    bool sure = find_place(s, ticket);
+    sio_ref(s);
+    sio_socket_attach(s, c);
+    s->flushing = false;
+    if (!sure) {
+        flush_client(s);
+        sio_unref(s);
+        return;
+    }
+    s->replayed = sio_ring_count(s) > 0;
+    sio_ring_replay(s);
+    welcome(s);
     if (s->ns->on_connected)
         s->ns->on_connected(s, true);
     if (s->ns->on_drained && s->state == SIO_STATE_CONNECTED)
@@ -146,7 +194,10 @@ bool sio_recover(struct sio_client *c, size_t ns, const struct sio_ticket *ticke
         return false;
     const struct sio_away *away = map_get(&at->away, ticket->pid);
     unsigned where = away ? away->where : (unsigned)home;
-    if (where != at->index && !map_get(&at->pids, ticket->pid)) {
+    bool is_here = where == at->index || map_get(&at->pids, ticket->pid);
+    if (!is_here || sio_is_moving(at, ticket->pid, NULL)) {
+        if (map_get(&at->pids, ticket->pid))
+            where = at->index;
         sio_arrive(c, ns, ticket, auth, where);
         return true;
     }

@@ -130,14 +130,14 @@ void sio_ring_confirmed(struct sio_socket *s, uint64_t n)
     free_if_empty(s);
 }
 
-static uint64_t ring_count(const struct sio_socket *s)
+uint64_t sio_ring_count(const struct sio_socket *s)
 {
     return s->ring ? s->ring->count : 0;
 }
 
 bool sio_ring_reaches(const struct sio_socket *s, uint64_t seq)
 {
-    return seq <= s->seq && s->seq - seq <= ring_count(s);
+    return seq <= s->seq && s->seq - seq <= sio_ring_count(s);
 }
 
 bool sio_ring_all_confirmed(const struct sio_socket *s)
@@ -170,8 +170,12 @@ void sio_ring_replay(struct sio_socket *s)
         if (sio_send_parcel(s, &parcel, s->seq - ring->count + i + 1) == 0)
             kept->mark = eio_sent(s->client->session);
     }
-    if (ring)
-        sio_confirm(s->client);
+}
+
+void sio_ring_withhold(struct sio_socket *s)
+{
+    for (uint32_t i = 0; s->ring && i < s->ring->count; i++)
+        kept_at(s->ring, i)->mark = SIO_UNSENT;
 }
 
 void sio_ring_free(struct sio_socket *s)
@@ -227,12 +231,22 @@ void sio_confirm_tick(struct timer *timer)
     }
 }
 
+static void confirmed(struct sio_socket *s, uint64_t n)
+{
+    sio_ring_confirmed(s, n);
+    if (n < s->welcomed)
+        return;
+    s->replayed = false;
+    if (s->flushing)
+        eio_close(s->client->session, EIO_FORCED);
+}
+
 /* A heartbeat that was on its way already says nothing about what left behind it. */
 void sio_client_confirmed(struct sio_client *c, uint64_t n)
 {
     for (size_t i = 0; i < sio_client_server(c)->n; i++)
         if (c->sockets[i])
-            sio_ring_confirmed(c->sockets[i], n);
+            confirmed(c->sockets[i], n);
     if (is_unconfirmed(c))
         ask_soon(c);
 }

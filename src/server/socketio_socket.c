@@ -228,7 +228,7 @@ bool sio_is_connected(const struct sio_socket *s)
 
 bool sio_writable(const struct sio_socket *s)
 {
-    return s->state == SIO_STATE_CONNECTED && eio_writable(s->client->session);
+    return s->state == SIO_STATE_CONNECTED && !s->flushing && eio_writable(s->client->session);
 }
 
 struct sio_socket *sio_ref(struct sio_socket *s)
