@@ -39,13 +39,12 @@ async function pageServer(t, html) {
     return `http://127.0.0.1:${server.address().port}/`;
 }
 
-async function openTab(t, browser, url) {
+async function openTab(browser, url) {
     const page = await browser.newPage();
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
     await page.goto(url);
-    t.after(() => assert.deepEqual(page.problems, []));
     return page;
 }
 
@@ -71,7 +70,7 @@ for (const [name, file, options] of [
         const server = await startServer(t, { env: { ...upstream.openaiEnv, SOCKETIO_CLIENT: CLIENT } });
         const browser = await launch(t);
         const url = await pageServer(t, PAGE(server.url, file, file.includes('esm') ? 'type="module"' : '', options));
-        const tabs = [await openTab(t, browser, url), await openTab(t, browser, url)];
+        const tabs = [await openTab(browser, url), await openTab(browser, url)];
         for (const tab of tabs) {
             await tab.waitForFunction(() => window.ready);
         }
@@ -90,6 +89,7 @@ for (const [name, file, options] of [
         assert.deepEqual(told[1].at(-1), told[0].at(-1));
         const transport = await tabs[0].evaluate(() => window.socket.io.engine.transport.name);
         assert.equal(transport, options.transports?.[0] === 'polling' ? 'polling' : 'websocket');
+        assert.deepEqual(tabs.flatMap(({ problems }) => problems), []);
     });
 }
 
@@ -100,10 +100,11 @@ test("the README's page streams a reply", async (t) => {
     const server = await startServer(t, { env: { LLM_PROVIDER: 'demo', SOCKETIO_CLIENT: CLIENT } });
     const browser = await launch(t);
     const url = await pageServer(t, html.replaceAll('http://127.0.0.1:8080', server.url).replaceAll('http://localhost:8080', server.url));
-    const page = await openTab(t, browser, url);
+    const page = await openTab(browser, url);
     await page.locator('input').fill('What can you do?');
     await page.locator('input').press('Enter');
     await page.waitForFunction(() => document.body.innerText.length > 80);
+    assert.deepEqual(page.problems, []);
 });
 
 test('the bundle is served with its map, validators and a clear answer when it is not installed', async (t) => {
