@@ -12,6 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if defined(WITH_ASAN) || defined(WITH_TSAN)
+#define SANITIZED 1 /* its run-time needs address space and system calls */
+#endif
+
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -92,18 +96,25 @@ static void limit(__rlimit_resource_t resource, rlim_t value)
     setrlimit(resource, &(struct rlimit){value, value});
 }
 
-bool media_confine(const struct media_job *job, int fd)
+void media_confine_limits(const struct media_job *job, int fd)
 {
     closefrom(fd + 1);
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_CPU, job->cpu_seconds);
-#if defined(WITH_ASAN) || defined(WITH_TSAN)
-    return true; /* their run-time needs both */
-#else
+#ifndef SANITIZED
     limit(RLIMIT_NOFILE, 0);
     limit(RLIMIT_AS, job->memory);
+#endif
+}
+
+bool media_confine(const struct media_job *job, int fd)
+{
+    media_confine_limits(job, fd);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifdef SANITIZED
+    return true;
+#else
     return media_filter(fd) == 0;
 #endif
 }

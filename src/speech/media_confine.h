@@ -4,9 +4,12 @@
 
 #include "speech/media_wire.h"
 
-/* Closes every descriptor above `fd`, sets the limits of the job and installs the filter. Builds with a sanitizer keep
- * their address space and system calls. False: the kernel knows no such filter; everything else is in force. */
+/* All of the below. Builds with a sanitizer keep their address space and system calls. False: the kernel knows no such
+ * filter; everything else is in force. */
 bool media_confine(const struct media_job *job, int fd);
+
+/* Closes every descriptor above `fd` and sets the limits of the job. */
+void media_confine_limits(const struct media_job *job, int fd);
 
 /* From now on the process may use memory, clocks and `fd`. Opening anything is refused, whatever else is its end. -1
  * when the kernel cannot do it. */

@@ -13,6 +13,7 @@
 #define OUT_SAMPLES     4096 /* at once */
 #define PCM_PIECE       4096 /* samples */
 #define DECODERS_PER_ID 2
+#define WAV_PIECE       KIB(8)
 
 struct decoder {
     const struct media_job *job;
@@ -33,8 +34,8 @@ struct decoder {
 };
 
 static const char *const demuxers[] = {
-    [CONTAINER_MATROSKA] = "matroska", [CONTAINER_OGG] = "ogg",   [CONTAINER_MP4] = "mov", [CONTAINER_MP4_LATE] = "mov",
-    [CONTAINER_WAV] = "wav",           [CONTAINER_FLAC] = "flac", [CONTAINER_MP3] = "mp3", [CONTAINER_AAC] = "aac",
+    [CONTAINER_MATROSKA] = "matroska", [CONTAINER_OGG] = "ogg", [CONTAINER_MP4] = "mov", [CONTAINER_MP4_LATE] = "mov",
+    [CONTAINER_FLAC] = "flac",         [CONTAINER_MP3] = "mp3", [CONTAINER_AAC] = "aac",
 };
 
 /* All that is decoded; the first that FFmpeg was built with. */
@@ -47,19 +48,22 @@ static const struct {
     {AV_CODEC_ID_MP3, {"mp3float", "mp3"}},
     {AV_CODEC_ID_AAC, {"aac"}},
     {AV_CODEC_ID_FLAC, {"flac"}},
-    {AV_CODEC_ID_PCM_U8, {"pcm_u8"}},
     {AV_CODEC_ID_PCM_S16LE, {"pcm_s16le"}},
     {AV_CODEC_ID_PCM_S16BE, {"pcm_s16be"}},
     {AV_CODEC_ID_PCM_S24LE, {"pcm_s24le"}},
     {AV_CODEC_ID_PCM_S24BE, {"pcm_s24be"}},
-    {AV_CODEC_ID_PCM_S32LE, {"pcm_s32le"}},
-    {AV_CODEC_ID_PCM_S32BE, {"pcm_s32be"}},
     {AV_CODEC_ID_PCM_F32LE, {"pcm_f32le"}},
     {AV_CODEC_ID_PCM_F32BE, {"pcm_f32be"}},
-    {AV_CODEC_ID_PCM_F64LE, {"pcm_f64le"}},
-    {AV_CODEC_ID_PCM_F64BE, {"pcm_f64be"}},
     {AV_CODEC_ID_PCM_ALAW, {"pcm_alaw"}},
     {AV_CODEC_ID_PCM_MULAW, {"pcm_mulaw"}},
+};
+
+static const struct {
+    unsigned tag, bits;
+    const char *decoder;
+} wav_decoders[] = {
+    {1, 8, "pcm_u8"},     {1, 16, "pcm_s16le"}, {1, 24, "pcm_s24le"}, {1, 32, "pcm_s32le"},
+    {3, 32, "pcm_f32le"}, {3, 64, "pcm_f64le"}, {6, 8, "pcm_alaw"},   {7, 8, "pcm_mulaw"},
 };
 
 /* ---- output ---- */
@@ -201,6 +205,7 @@ static enum media_failure open_container(struct decoder *d, enum media_container
     d->format->pb = d->avio;
     d->format->io_open = refuse_open;
     d->format->max_streams = STREAMS_MAX;
+    d->format->max_probe_packets = 1;
     d->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_NOBUFFER;
     return avformat_open_input(&d->format, "", demuxer, NULL) < 0 ? MEDIA_BROKEN : MEDIA_OK;
 }
@@ -238,7 +243,26 @@ static enum media_failure open_track(struct decoder *d, const AVCodec **codec)
 }
 
 /* The headers say enough for every codec of the list: no packet is read ahead to find out more. */
-static enum media_failure open_decoder(struct decoder *d)
+static enum media_failure open_decoder(struct decoder *d, const AVCodec *codec)
+{
+    d->packet = av_packet_alloc();
+    d->frame = av_frame_alloc();
+    if (!d->codec || !d->packet || !d->frame)
+        return MEDIA_BROKEN;
+    d->codec->thread_count = 1;
+    return avcodec_open2(d->codec, codec, NULL) < 0 ? MEDIA_BROKEN : MEDIA_OK;
+}
+
+static enum media_failure decode_end(struct decoder *d)
+{
+    enum media_failure failure = decode(d, NULL);
+    if (failure == MEDIA_OK)
+        failure = resample_end(d);
+    /* A recording that breaks off is what was recorded; one of which nothing is left is none. */
+    return failure == MEDIA_OK && d->packets && !d->frames ? MEDIA_BROKEN : failure;
+}
+
+static enum media_failure decode_packets(struct decoder *d)
 {
     const AVCodec *codec;
     enum media_failure failure = open_track(d, &codec);
@@ -246,18 +270,11 @@ static enum media_failure open_decoder(struct decoder *d)
         return failure;
     const AVStream *stream = d->format->streams[d->stream];
     d->codec = avcodec_alloc_context3(codec);
-    d->packet = av_packet_alloc();
-    d->frame = av_frame_alloc();
-    if (!d->codec || !d->packet || !d->frame || avcodec_parameters_to_context(d->codec, stream->codecpar) < 0)
+    if (d->codec && avcodec_parameters_to_context(d->codec, stream->codecpar) < 0)
         return MEDIA_BROKEN;
-    d->codec->thread_count = 1;
-    d->codec->pkt_timebase = stream->time_base;
-    return avcodec_open2(d->codec, codec, NULL) < 0 ? MEDIA_BROKEN : MEDIA_OK;
-}
-
-static enum media_failure decode_packets(struct decoder *d)
-{
-    enum media_failure failure = MEDIA_OK;
+    if (d->codec)
+        d->codec->pkt_timebase = stream->time_base;
+    failure = open_decoder(d, codec);
     while (failure == MEDIA_OK && av_read_frame(d->format, d->packet) >= 0) {
         if (d->packet->stream_index == d->stream) {
             d->packets = true;
@@ -265,13 +282,67 @@ static enum media_failure decode_packets(struct decoder *d)
         }
         av_packet_unref(d->packet);
     }
-    if (failure == MEDIA_OK)
-        failure = decode(d, NULL);
-    if (failure == MEDIA_OK)
-        failure = resample_end(d);
-    /* A recording that breaks off is what was recorded; one of which nothing is left is none. */
-    return failure == MEDIA_OK && d->packets && !d->frames ? MEDIA_BROKEN : failure;
+    return failure == MEDIA_OK ? decode_end(d) : failure;
 }
+
+/* ---- WAV ---- */
+
+static const AVCodec *wav_codec(const struct media_wav *wav)
+{
+    for (size_t i = 0; i < COUNT(wav_decoders); i++)
+        if (wav->tag == wav_decoders[i].tag && wav->bits == wav_decoders[i].bits)
+            return avcodec_find_decoder_by_name(wav_decoders[i].decoder);
+    return NULL;
+}
+
+/* Passes whole samples of all channels, as they come. */
+static enum media_failure decode_blocks(struct decoder *d, uint64_t bytes, size_t block)
+{
+    uint8_t piece[WAV_PIECE];
+    enum media_failure failure = MEDIA_OK;
+    size_t have = 0;
+    ssize_t got = 1;
+    while (failure == MEDIA_OK && bytes && got > 0) {
+        size_t want = MIN(sizeof piece / block * block - have, bytes);
+        got = media_source_read(&d->source, piece + have, want);
+        if (got <= 0)
+            break;
+        bytes -= (size_t)got;
+        have += (size_t)got;
+        d->packet->data = piece;
+        d->packet->size = (int)(have / block * block);
+        if (d->packet->size)
+            failure = decode(d, d->packet);
+        have %= block;
+        memmove(piece, piece + d->packet->size, have);
+    }
+    d->packet->data = NULL;
+    return failure;
+}
+
+static enum media_failure decode_wav(struct decoder *d)
+{
+    struct media_wav wav;
+    if (!media_wav_begin(&d->source, &wav))
+        return MEDIA_BROKEN;
+    if (wav.rate < RATE_MIN || wav.rate > RATE_MAX || wav.channels < 1 || wav.channels > CHANNELS_MAX)
+        return MEDIA_BROKEN;
+    const AVCodec *codec = wav_codec(&wav);
+    if (!codec)
+        return MEDIA_UNKNOWN;
+    d->codec = avcodec_alloc_context3(codec);
+    if (!d->codec)
+        return MEDIA_BROKEN;
+    d->codec->sample_rate = (int)wav.rate;
+    d->codec->bits_per_coded_sample = (int)wav.bits;
+    av_channel_layout_default(&d->codec->ch_layout, (int)wav.channels);
+    enum media_failure failure = open_decoder(d, codec);
+    if (failure == MEDIA_OK)
+        failure = decode_blocks(d, wav.bytes, wav.channels * wav.bits / 8);
+    return failure == MEDIA_OK ? decode_end(d) : failure;
+}
+
+/* ---- all of it ---- */
 
 static enum media_failure decode_container(struct decoder *d)
 {
@@ -280,12 +351,10 @@ static enum media_failure decode_container(struct decoder *d)
         return d->source.ended && d->source.held.len == 0 ? MEDIA_EMPTY : MEDIA_UNKNOWN;
     if (container == CONTAINER_MP4_LATE && !media_source_whole(&d->source, LATE_INDEX_MAX))
         return MEDIA_TOO_LARGE;
+    if (container == CONTAINER_WAV)
+        return decode_wav(d);
     enum media_failure failure = open_container(d, container);
-    if (failure == MEDIA_OK)
-        failure = open_decoder(d);
-    if (failure == MEDIA_OK)
-        failure = decode_packets(d);
-    return failure;
+    return failure == MEDIA_OK ? decode_packets(d) : failure;
 }
 
 static void decoder_close(struct decoder *d)

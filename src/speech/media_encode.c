@@ -142,6 +142,7 @@ static enum media_failure open_muxer(struct encoder *c, const struct recipe *rec
         return MEDIA_NO_CODEC;
     c->format->pb = c->avio;
     c->format->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;
+    c->format->metadata_header_padding = 0; /* FLAC would begin with 8 KiB of nothing */
     c->stream = avformat_new_stream(c->format, NULL);
     if (!c->stream || avcodec_parameters_from_context(c->stream->codecpar, c->codec) < 0)
         return MEDIA_INTERNAL;

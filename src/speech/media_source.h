@@ -57,4 +57,13 @@ enum media_container {
 /* Finds out by content; waits for as much of it as that takes. ID3 tags in front are consumed. */
 enum media_container media_sniff(struct media_source *s);
 
+/* What a WAV file says of itself. */
+struct media_wav {
+    unsigned tag; /* WAVE_FORMAT_… */
+    unsigned channels, rate, bits;
+    uint64_t bytes; /* of samples that follow; UINT64_MAX: until the end */
+};
+/* Consumes everything in front of the samples. False when it is none. */
+bool media_wav_begin(struct media_source *s, struct media_wav *wav);
+
 #endif

@@ -178,6 +178,7 @@ static void take_packets(struct media_stream *s, bool all)
         }
         s->vanished = true;
         log_warn("media", "worker_vanished", F_INT("phase", s->phase));
+        metric_inc(s->media->died);
         fail_broken(s);
     }
 }
