@@ -3,6 +3,21 @@
 #include "wire/base64.h"
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
+
+/* Looked up once: EVP_sha1() has the library look for an implementation on every use. */
+static const EVP_MD *sha1(void)
+{
+    static _Atomic(EVP_MD *) found;
+    EVP_MD *md = atomic_load_explicit(&found, memory_order_acquire);
+    if (md)
+        return md;
+    EVP_MD *mine = EVP_MD_fetch(NULL, "SHA1", NULL);
+    if (atomic_compare_exchange_strong(&found, &md, mine))
+        return mine;
+    EVP_MD_free(mine);
+    return md;
+}
 
 int ws_accept(char out[29], struct str key)
 {
@@ -17,7 +32,7 @@ int ws_accept(char out[29], struct str key)
     buf_free(&bytes);
     memcpy(text, key.p, 24);
     memcpy(text + 24, guid, sizeof guid);
-    if (!EVP_Digest(text, 24 + sizeof guid - 1, digest, NULL, EVP_sha1(), NULL))
+    if (!EVP_Digest(text, 24 + sizeof guid - 1, digest, NULL, sha1(), NULL))
         return -1;
     base64_put(&accept, str_n(digest, sizeof digest), false);
     str_copy(out, 29, buf_str(&accept));
