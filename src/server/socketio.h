@@ -43,7 +43,8 @@ struct sio_namespace {
     const struct sio_row *rows;
     size_t nrows;
     /* Before CONNECT is answered; auth is an object, or of type JSON_NONE. -1 refuses: the client gets CONNECT_ERROR
-     * {"message":e->text,"data":{"code":NAME}}. Not called for a recovered socket. */
+     * {"message":e->text,"data":{"code":NAME}}, and on_closed is not called. Nothing can be sent from inside. Not
+     * called for a recovered socket. */
     int (*on_connect)(struct sio_socket *s, const struct json_value *auth, struct err *e);
     /* CONNECT was answered: recovered tells whether this is a client that came back to its socket. */
     void (*on_connected)(struct sio_socket *s, bool recovered);
@@ -51,11 +52,14 @@ struct sio_namespace {
     void (*on_drained)(struct sio_socket *s); /* sio_writable became true again; also after on_connected(recovered) */
     /* Recovery: whether nothing of what the owner would have sent meanwhile is lost (NULL: always so). */
     bool (*can_recover)(struct sio_socket *s);
-    /* Recovery on another loop. Leaving: last call on the old loop, forget everything that belongs to it. Arriving: in
-     * a task of the new loop, may wait; -1: it cannot be recovered. Both NULL: nothing belongs to a loop. */
+    /* Recovery on another loop, of the same record. Leaving: last call on the old loop, forget everything that belongs
+     * to it. Handlers have ended before; one that takes too long is cancelled, and a socket that somebody still holds a
+     * reference to stays, and is over. Arriving: in a task of the new loop, may wait; -1: it cannot be recovered. Both
+     * NULL: nothing belongs to a loop. on_closed may follow either directly. */
     void (*on_depart)(struct sio_socket *s);
     int (*on_arrive)(struct sio_socket *s, struct err *e);
-    /* The socket is over for good, also for recovery. The record lives on while references do. */
+    /* The socket is over for good, also for recovery; from inside sio_disconnect, too. The record lives on while
+     * references do. reason is static. */
     void (*on_closed)(struct sio_socket *s, const char *reason);
 };
 
@@ -71,7 +75,7 @@ struct sio_config {
 /* namespaces: static, outlive the server. owner: sio_owner. */
 struct sio_server *sio_new(const struct sio_config *config, const struct sio_namespace *namespaces, size_t n,
                            void *owner, size_t nloops);
-struct sio_server *sio_free(struct sio_server *server); /* after all loops ended; takes NULL, returns NULL */
+struct sio_server *sio_free(struct sio_server *server); /* after all loops are freed; takes NULL, returns NULL */
 /* The engine below, for its rows in a door's table, eio_steer, eio_drain. */
 struct eio_server *sio_engine(struct sio_server *server);
 /* Loop's thread: lost sockets are kept no longer, nothing is recovered. Before eio_drain. */

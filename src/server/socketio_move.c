@@ -251,10 +251,26 @@ static void fetch_there(struct sio_arrival *a)
         loop_call(loop, "socketio_depart", depart, a);
 }
 
+static void drop_casts(struct sio_arrival *a)
+{
+    for (size_t i = 0; i < a->ncasts; i++)
+        sio_cast_unref(a->casts[i]);
+    a->ncasts = 0;
+}
+
+/* What was delivered before we ask, the socket got where it was. */
+static void collect_from_here(struct sio_arrival *a)
+{
+    drop_casts(a);
+    a->too_many = false;
+    memcpy(a->seen, a->at->seen, a->at->server->nloops * sizeof *a->seen);
+}
+
 static void fetch(struct sio_arrival *a)
 {
     int looks = 0;
     do {
+        collect_from_here(a);
         if (a->where == a->at->index)
             fetch_here(a);
         else
@@ -293,8 +309,7 @@ static bool arrive_with(struct sio_arrival *a, struct sio_socket *s)
 static void arrival_free(struct sio_arrival *a)
 {
     list_remove(&a->collecting);
-    for (size_t i = 0; i < a->ncasts; i++)
-        sio_cast_unref(a->casts[i]);
+    drop_casts(a);
     free(a->casts);
     free(a->seen);
     buf_free(&a->rooms);
@@ -345,7 +360,6 @@ void sio_arrive(struct sio_client *c, size_t ns, const struct sio_ticket *ticket
     a->auth = *auth;
     a->auth.raw = arena_str(a->arena, auth->raw);
     a->seen = mem_alloc(at->server->nloops * sizeof *a->seen);
-    memcpy(a->seen, at->seen, at->server->nloops * sizeof *a->seen);
     list_push_back(&at->collecting, &a->collecting);
     c->arrival = a;
     sio_client_pause(c, true);

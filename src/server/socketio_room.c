@@ -126,8 +126,9 @@ bool sio_in_room(const struct sio_socket *s, struct str name)
 
 void sio_leave_all(struct sio_socket *s)
 {
-    while (!list_empty(&s->memberships))
-        end_membership(container_of(s->memberships.next, struct membership, of_socket));
+    struct list *first;
+    while ((first = list_pop_front(&s->memberships)))
+        end_membership(container_of(first, struct membership, of_socket));
 }
 
 void sio_rooms_pack(struct sio_socket *s, struct buf *names)

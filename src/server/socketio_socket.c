@@ -108,7 +108,7 @@ void sio_socket_detach(struct sio_socket *s)
     if (s->state == SIO_STATE_LOST) {
         list_remove(&s->in_lost);
         atomic_fetch_sub_explicit(&s->at->nlost, 1, memory_order_relaxed);
-    } else if (s->state == SIO_STATE_CONNECTED) {
+    } else if (c && s->state == SIO_STATE_CONNECTED) {
         c->sockets[sio_ns_index(s)] = NULL;
         s->client = NULL;
         atomic_fetch_sub_explicit(&s->at->connected, 1, memory_order_relaxed);
@@ -151,8 +151,8 @@ void sio_socket_welcome(struct sio_socket *s)
 static void disconnect(struct sio_socket *s)
 {
     static const char reason[] = "server namespace disconnect";
-    struct sio_client *c = s->client;
-    if (s->state == SIO_STATE_CONNECTED) {
+    struct sio_client *c = s->client; /* connected, then */
+    if (c) {
         struct buf *text = sio_scratch(c->at);
         sio_disconnect_put(text, str_c(s->ns->name));
         sio_client_send(c, text);

@@ -1,5 +1,5 @@
 /* Clients that come back to another loop. */
-#include "unit/support/sio_env.h"
+#include "unit/support/sio_recovery.h"
 
 static int setup(void **state)
 {
@@ -9,12 +9,6 @@ static int setup(void **state)
     env.config.recovery = 600000;
     env_start();
     return 0;
-}
-
-static void await_closed(int n, const char *reason)
-{
-    await_count(&seen.closed, n);
-    assert_string_equal(atomic_load(&seen.reason), reason);
 }
 
 /* Shows the pid on another loop. */
@@ -377,12 +371,6 @@ static void handlers_are_cancelled(void **state)
     sioc_free(&c);
 }
 
-static void let_go(struct live_server *live)
-{
-    (void)live;
-    seen.kept = sio_unref(seen.kept);
-}
-
 /* Somebody on the old loop holds it still: it cannot go. */
 static void references_keep_it(void **state)
 {
@@ -395,7 +383,7 @@ static void references_keep_it(void **state)
     sioc_not_recovered(&again, &c, "");
     await_closed(1, "transport close");
     assert_int_equal(atomic_load(&seen.departed), 0);
-    live_do(&env.lives[0], let_go);
+    live_do(&env.lives[0], kept_let_go);
     sioc_free(&again);
 }
 

@@ -1,5 +1,5 @@
 /* Where a client that comes back stands, when its offset alone does not say it. */
-#include "unit/support/sio_env.h"
+#include "unit/support/sio_recovery.h"
 
 static void do_let_go(struct live_server *live)
 {

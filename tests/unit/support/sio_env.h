@@ -413,6 +413,13 @@ static inline int env_teardown(void **state)
     return 0;
 }
 
+/* So many sockets are over, the last for this reason. */
+static inline void await_closed(int n, const char *reason)
+{
+    await_count(&seen.closed, n);
+    assert_string_equal(atomic_load(&seen.reason), reason);
+}
+
 /* ---- Clients ---- */
 
 struct sioc {
@@ -554,61 +561,6 @@ static inline void sioc_ask(struct sioc *c, const char *event)
 static inline void sioc_free(struct sioc *c)
 {
     wsc_free(&c->ws);
-}
-
-/* ---- Coming back ---- */
-
-/* Takes an event "n" with this number; its offset, when it must have one, into offset. */
-static inline void sioc_expect_number(struct sioc *c, int n, char offset[64])
-{
-    char prefix[64];
-    int len = snprintf(prefix, sizeof prefix, "42[\"n\",%d", n);
-    char *got = sioc_take(c);
-    if (!got || strncmp(got, prefix, (size_t)len) != 0 || got[len] != (offset ? ',' : ']'))
-        fail_msg("got %s instead of %s", got ? got : "the end", prefix);
-    if (offset) {
-        assert_int_equal(got[len + 1], '"');
-        str_copy(offset, 64, str_n(got + len + 2, strcspn(got + len + 2, "\"")));
-    }
-    free(got);
-}
-
-/* Shows a pid, and an offset unless NULL. */
-static inline void sioc_show(struct sioc *c, const char *nsp, const char *pid, const char *offset)
-{
-    char text[256];
-    snprintf(text, sizeof text, "40%s{\"pid\":\"%s\"%s%s%s}", nsp, pid, offset ? ",\"offset\":\"" : "",
-             offset ? offset : "", offset ? "\"" : "");
-    sioc_send(c, text);
-}
-
-/* The answer says that `c` is `before` again; it takes its place. */
-static inline void sioc_recovered(struct sioc *c, struct sioc *before, const char *nsp)
-{
-    sioc_connected(c, nsp);
-    assert_string_equal(c->sid, before->sid);
-    assert_string_equal(c->pid, before->pid);
-    *before = *c;
-}
-
-/* The answer says that it is somebody new. */
-static inline void sioc_not_recovered(struct sioc *c, const struct sioc *before, const char *nsp)
-{
-    sioc_connected(c, nsp);
-    assert_string_not_equal(c->sid, before->sid);
-    assert_string_not_equal(c->pid, before->pid);
-}
-
-/* Goes away, and is missed. */
-static inline void sioc_vanish(struct sioc *c)
-{
-    size_t lost = sio_count_lost(env.sio);
-    sioc_free(c);
-    for (int waited = 0; sio_count_lost(env.sio) == lost; waited++) {
-        if (waited > CLIENT_PATIENCE)
-            fail_msg("the client is not missed");
-        usleep(1000);
-    }
 }
 
 #endif
