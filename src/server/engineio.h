@@ -111,7 +111,7 @@ uint64_t eio_heartbeat_age(const struct eio_session *s);
 void eio_pause(struct eio_session *s, bool pause);
 
 /* Ends the session: a poller gets the close packet, a WebSocket a close frame without a code, both behind what is
- * queued. on_closed follows soon, with `why`. With EIO_FORCED a poller between two polls gets them with its next one.
+ * queued. on_closed follows soon, with `why`. With EIO_FORCED what a poller has not got yet waits for its next polls.
  */
 void eio_close(struct eio_session *s, enum eio_end why);
 

@@ -17,7 +17,7 @@
 
 #define EIO_SID        20    /* characters */
 #define EIO_NOOP_EVERY 100   /* ms between the noops that end polls while a WebSocket probes */
-#define EIO_LINGER     30000 /* ms the last packets of an ended session wait for its client's poll */
+#define EIO_LINGER     30000 /* ms the last packets of an ended session wait for its client's polls */
 
 /* The server on one loop. */
 struct eio_shard {
@@ -52,7 +52,7 @@ struct eio_item {
 enum eio_state {
     EIO_RUNNING,
     EIO_ENDED,     /* eio_close was called: the turn does the rest */
-    EIO_LINGERING, /* on_closed was called; the last packets wait for a poll */
+    EIO_LINGERING, /* on_closed was called; the last packets wait for polls */
     EIO_OVER,      /* nothing more: the turn frees it */
 };
 

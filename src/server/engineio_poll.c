@@ -162,12 +162,13 @@ void eio_poll_get(struct eio_session *s, struct http_request *rq)
         return;
     }
     s->poll = rq;
+    if (s->state == EIO_LINGERING && !s->nitems) {
+        eio_queue(s, EIO_CLOSE, false, NULL);
+        s->state = EIO_OVER;
+        eio_make_due(s);
+    }
     if (s->nitems) {
         eio_answer_poll(s);
-        if (s->state == EIO_LINGERING) {
-            s->state = EIO_OVER;
-            eio_make_due(s);
-        }
         return;
     }
     rq->user = s;

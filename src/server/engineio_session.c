@@ -183,15 +183,17 @@ void eio_close(struct eio_session *s, enum eio_end why)
     eio_make_due(s);
 }
 
-/* A client that polls and is between two polls shall still get what the owner had to say. */
+/* A client shall get what the owner had to say, and the close packet not together with it: it takes note of that one
+ * before it looks at messages. */
 static bool shall_linger(const struct eio_session *s)
 {
-    return s->end == EIO_FORCED && !s->socket && !s->poll && !s->shard->draining;
+    return s->end == EIO_FORCED && !s->socket && !(s->poll && !s->nitems) && !s->shard->draining;
 }
 
-static void tell_poller(struct eio_session *s)
+static void tell_poller(struct eio_session *s, bool linger)
 {
-    eio_queue(s, s->end == EIO_TRANSPORT_CLOSE ? EIO_NOOP : EIO_CLOSE, false, NULL);
+    if (!linger)
+        eio_queue(s, s->end == EIO_TRANSPORT_CLOSE ? EIO_NOOP : EIO_CLOSE, false, NULL);
     if (s->poll)
         eio_answer_poll(s);
     if (s->post)
@@ -205,7 +207,7 @@ void eio_finish(struct eio_session *s)
     if (s->end == EIO_SLOW)
         eio_drop_queue(s);
     if (!s->socket)
-        tell_poller(s);
+        tell_poller(s, linger);
     eio_socket_end(s);
     atomic_fetch_sub(&server->count, 1);
     metric_dec(eio_gauge(s));
