@@ -4,7 +4,7 @@
 
 #include "speech/media_libav.h"
 
-#define AVIO_BUFFER     KIB(4)
+#define AVIO_BUFFER     KIB(64) /* demuxers look back in it after damage; FFmpeg keeps what was read in half of it */
 #define LATE_INDEX_MAX  MIB(25)
 #define STREAMS_MAX     16
 #define CHANNELS_MAX    8
