@@ -67,6 +67,25 @@ void http_head_rebase(struct http_head *head, const char *from, const char *to);
 /* First header of that name (lower-case literal), STR_NONE when absent. */
 struct str http_header(const struct http_head *head, struct str name);
 
+/* A parsed reply head, of a server that we asked. Slices point into the bytes that were parsed. */
+struct http_reply_head {
+    int status;
+    unsigned minor;      /* HTTP/1.minor: 0 or 1 */
+    enum http_body body; /* as the headers say; HTTP_BODY_NONE also for a status that has none */
+    bool until_close;    /* nothing says how long the body is: it ends with the connection */
+    uint64_t length;     /* for HTTP_BODY_LENGTH */
+    size_t nheaders;
+    struct http_header headers[LIMIT_HTTP_HEADERS];
+};
+
+/* Parses one reply head at the start of p: the bytes it takes (through the empty line), 0 when it is not complete yet,
+ * -1 with *e (UPSTREAM) when it is wrong or longer than LIMIT_HTTP_HEAD. As strict as http_head_parse. Interim replies
+ * (1xx) are heads like others: the caller goes on behind them. */
+ptrdiff_t http_reply_head_parse(struct http_reply_head *head, struct str p, struct err *e);
+/* First header of that name (lower-case literal), STR_NONE when absent; and how often it is there. */
+struct str http_reply_header(const struct http_reply_head *head, struct str name);
+unsigned http_reply_header_count(const struct http_reply_head *head, struct str name);
+
 /* Decodes a chunked body. Zero-initialise; max_body bounds the decoded size. */
 struct http_chunked {
     int state;

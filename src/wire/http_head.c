@@ -1,6 +1,4 @@
-#include "wire/http.h"
-
-#include "wire/http_chars.h"
+#include "wire/http_impl.h"
 
 #define MAX_EMPTY_LINES 4 /* in front of a request */
 
@@ -209,8 +207,7 @@ static void note_field(struct http_head *head, struct fields *f, const struct ht
     }
 }
 
-/* One "name: value" line; results as parse_request_line. */
-static int parse_field(struct http_header *h, const char **at, const char *end, struct err *e)
+int http_field_parse(struct http_header *h, const char **at, const char *end, struct err *e)
 {
     const char *p = *at;
     while (p < end && http_char_is(*p, HTTP_CHAR_TOKEN))
@@ -291,7 +288,7 @@ static int parse(struct http_head *head, const char **at, const char *end, struc
         if (head->nheaders == LIMIT_HTTP_HEADERS)
             return err_set(e, ERR_HEADERS_TOO_LARGE, "More than %d request headers", LIMIT_HTTP_HEADERS);
         struct http_header *h = &head->headers[head->nheaders];
-        got = parse_field(h, &p, end, e);
+        got = http_field_parse(h, &p, end, e);
         if (got == 1) {
             head->nheaders++;
             note_field(head, &f, h);

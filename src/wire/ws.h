@@ -44,6 +44,7 @@ struct ws_reader {
     uint8_t key[4];     /* its masking key, turned so that key[0] is for the next byte */
     bool in_frame, fin; /* a data frame is under way; whether it is the last of its message */
     bool delivered;     /* message was handed out by the previous call */
+    bool passing;       /* ws_next_frame handed out a part of the message under way */
     uint8_t opcode;     /* of the message under way, 0: none */
     bool compressed;    /* the message under way */
     bool expect_masked; /* true on a server */
@@ -55,6 +56,7 @@ void ws_reader_free(struct ws_reader *r);
 
 struct ws_event {
     enum ws_opcode opcode; /* WS_TEXT, WS_BINARY (whole messages), WS_CLOSE, WS_PING, WS_PONG */
+    bool fin;              /* false: more of the message follows (ws_next_frame only) */
     struct str data;       /* payload; for WS_CLOSE the reason. Valid until the next call with this reader or input */
     uint16_t close_code;   /* for WS_CLOSE: as sent, WS_NO_STATUS when empty */
 };
@@ -72,14 +74,24 @@ struct ws_event {
  * are checked. Lengths must be encoded in the fewest bytes (RFC 6455 5.2). */
 int ws_next(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e);
 
+/* In place of ws_next (not beside it), for those who pass messages on without collecting them: the data frames of a
+ * message one by one, so that writing each event as a frame of its own (opcode, fin, data) gives the same message. The
+ * peer's frames stay as they are, empty ones too; but of a frame longer than WS_FRAME_WHOLE each stretch that arrives
+ * is an event. The first event of a message has its opcode, the others WS_CONTINUATION. The same rules are held, UTF-8
+ * over the whole message; r->message stays unused and payloads are never copied. After 0 the bytes left in *in are at
+ * most an incomplete frame: WS_HEADER_MAX + WS_FRAME_WHOLE. Compression must not have been negotiated. */
+#define WS_FRAME_WHOLE KIB(16)
+int ws_next_frame(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e);
+
 /* Appends one frame, FIN set, not compressed. mask: client role, with a fresh random key. -1 past out's ceiling. */
 int ws_frame_put(struct buf *out, enum ws_opcode opcode, struct str payload, bool mask);
 /* The header alone into out (at most 14 bytes, returned), for payloads that are queued without a copy. */
 #define WS_HEADER_MAX 14
 size_t ws_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, bool fin, bool compressed, uint64_t length,
                  const uint8_t *mask_key);
-/* XORs data with the key, starting at position `at` of the payload. */
+/* XORs data with the key, starting at position `at` of the payload; and the same while copying. */
 void ws_mask(uint8_t *data, size_t n, const uint8_t key[4], size_t at);
+void ws_mask_copy(uint8_t *to, const void *from, size_t n, const uint8_t key[4], size_t at);
 /* Close frame with a code (0: empty payload) and a reason cut to 123 bytes at a character. -1 past out's ceiling. */
 int ws_close_put(struct buf *out, uint16_t code, struct str reason, bool mask);
 /* Whether a peer may send this code (RFC 6455 7.4). */

@@ -102,7 +102,7 @@ static int control_frame(struct ws_reader *r, const struct header *h, struct str
     if (h->masked)
         ws_mask((uint8_t *)payload.p, payload.n, h->key, 0);
     *in = str_from(*in, h->size + payload.n);
-    *event = (struct ws_event){.opcode = (enum ws_opcode)h->opcode, .data = payload};
+    *event = (struct ws_event){.opcode = (enum ws_opcode)h->opcode, .fin = true, .data = payload};
     return h->opcode == WS_CLOSE ? close_event(r, payload, event, e) : 1;
 }
 
@@ -116,7 +116,7 @@ static int whole_message(struct ws_reader *r, const struct header *h, struct str
     if (h->opcode == WS_TEXT && !utf8_valid(payload))
         return fail(r, WS_BAD_DATA, e, "text is not UTF-8");
     *in = str_from(*in, h->size + payload.n);
-    *event = (struct ws_event){.opcode = (enum ws_opcode)h->opcode, .data = payload};
+    *event = (struct ws_event){.opcode = (enum ws_opcode)h->opcode, .fin = true, .data = payload};
     return 1;
 }
 
@@ -140,24 +140,23 @@ static int begin_frame(struct ws_reader *r, const struct header *h, struct str *
     return 0;
 }
 
-/* Moves what is there of the frame under way into r->message. */
-static int take_payload(struct ws_reader *r, struct str *in, struct err *e)
+/* Takes what is there of the frame under way off *in, unmasked. */
+static int take_payload(struct ws_reader *r, struct str *in, struct str *piece, struct err *e)
 {
-    struct str piece = {in->p, (size_t)MIN((uint64_t)in->n, r->frame_left)};
-    if (piece.n == 0)
+    *piece = (struct str){in->p, (size_t)MIN((uint64_t)in->n, r->frame_left)};
+    if (piece->n == 0)
         return 0;
     if (r->expect_masked) {
-        ws_mask((uint8_t *)piece.p, piece.n, r->key, 0);
+        ws_mask((uint8_t *)piece->p, piece->n, r->key, 0);
         uint8_t turned[4];
         for (size_t i = 0; i < 4; i++)
-            turned[i] = r->key[(i + piece.n) & 3];
+            turned[i] = r->key[(i + piece->n) & 3];
         memcpy(r->key, turned, sizeof turned);
     }
-    if (r->opcode == WS_TEXT && !r->compressed && !utf8_feed(&r->utf8, piece))
+    if (r->opcode == WS_TEXT && !r->compressed && !utf8_feed(&r->utf8, *piece))
         return fail(r, WS_BAD_DATA, e, "text is not UTF-8");
-    buf_str_add(&r->message, piece);
-    r->frame_left -= piece.n;
-    *in = str_from(*in, piece.n);
+    r->frame_left -= piece->n;
+    *in = str_from(*in, piece->n);
     return 0;
 }
 
@@ -174,31 +173,43 @@ static int decompress(struct ws_reader *r, struct err *e)
     return 0;
 }
 
-static int finish_message(struct ws_reader *r, struct ws_event *event, struct err *e)
+static int check_text_end(struct ws_reader *r, struct err *e)
 {
-    if (r->compressed && decompress(r, e) < 0)
-        return -1;
     if (!r->compressed && r->opcode == WS_TEXT && !utf8_complete(&r->utf8))
         return fail(r, WS_BAD_DATA, e, "text ends inside a character");
-    *event = (struct ws_event){.opcode = (enum ws_opcode)r->opcode, .data = buf_str(&r->message)};
+    return 0;
+}
+
+static int finish_message(struct ws_reader *r, struct ws_event *event, struct err *e)
+{
+    if ((r->compressed && decompress(r, e) < 0) || check_text_end(r, e) < 0)
+        return -1;
+    *event = (struct ws_event){.opcode = (enum ws_opcode)r->opcode, .fin = true, .data = buf_str(&r->message)};
     r->opcode = 0;
     r->delivered = true;
     return 1;
 }
 
-/* At a frame boundary: 1 and *event, 0 when more is needed, -1; 2 when a data frame has begun. */
+/* At a frame boundary: 1 and *h, or for a control frame *event; 0 when more is needed; -1. */
+static int next_header(struct ws_reader *r, struct header *h, struct str *in, struct ws_event *event, struct err *e)
+{
+    if (in->n == 0)
+        return 0;
+    if (check_start(r, *in, e) < 0)
+        return -1;
+    int got = read_header(h, *in);
+    if (got < 0)
+        return fail(r, WS_PROTOCOL_ERROR, e, "a frame length in the wrong form");
+    return got == 1 && h->opcode >= WS_CLOSE ? control_frame(r, h, in, event, e) : got;
+}
+
+/* As next_header; 2 when a data frame has begun, of which the payload is to be taken. */
 static int next_frame(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e)
 {
     struct header h;
-    if (check_start(r, *in, e) < 0)
-        return -1;
-    int got = read_header(&h, *in);
-    if (got < 0)
-        return fail(r, WS_PROTOCOL_ERROR, e, "a frame length in the wrong form");
-    if (got == 0)
-        return 0;
-    if (h.opcode >= WS_CLOSE)
-        return control_frame(r, &h, in, event, e);
+    int got = next_header(r, &h, in, event, e);
+    if (got != 1 || h.opcode >= WS_CLOSE)
+        return got;
     bool whole = h.opcode != WS_CONTINUATION && (h.flags & ~WS_RSV) == WS_FIN && !(h.flags & WS_RSV1);
     if (whole && h.length <= r->max_message && h.length <= in->n - h.size)
         return whole_message(r, &h, in, event, e);
@@ -213,16 +224,60 @@ int ws_next(struct ws_reader *r, struct str *in, struct ws_event *event, struct 
     }
     for (;;) {
         if (!r->in_frame) {
-            int got = in->n ? next_frame(r, in, event, e) : 0;
+            int got = next_frame(r, in, event, e);
             if (got != 2)
                 return got;
         }
-        if (take_payload(r, in, e) < 0)
+        struct str piece;
+        if (take_payload(r, in, &piece, e) < 0)
             return -1;
+        buf_str_add(&r->message, piece);
         if (r->frame_left)
             return 0;
         r->in_frame = false;
         if (r->fin)
             return finish_message(r, event, e);
     }
+}
+
+/* ---- Frames as they come ---- */
+
+/* As next_frame; a short data frame is waited for until it is there whole. */
+static int next_passing(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e)
+{
+    struct header h;
+    int got = next_header(r, &h, in, event, e);
+    if (got != 1 || h.opcode >= WS_CLOSE)
+        return got;
+    if (h.length <= WS_FRAME_WHOLE && h.length > in->n - h.size)
+        return 0;
+    if (begin_frame(r, &h, in, e) < 0)
+        return -1;
+    /* Nothing is collected: here the ceiling is what the message may still grow by. */
+    r->message.max -= (size_t)h.length;
+    return 2;
+}
+
+int ws_next_frame(struct ws_reader *r, struct str *in, struct ws_event *event, struct err *e)
+{
+    if (!r->in_frame) {
+        int got = next_passing(r, in, event, e);
+        if (got != 2)
+            return got;
+    }
+    struct str piece;
+    if (take_payload(r, in, &piece, e) < 0)
+        return -1;
+    bool whole = r->frame_left == 0, fin = whole && r->fin;
+    if (piece.n == 0 && !whole)
+        return 0;
+    if (fin && check_text_end(r, e) < 0)
+        return -1;
+    *event = (struct ws_event){
+        .opcode = r->passing ? WS_CONTINUATION : (enum ws_opcode)r->opcode, .fin = fin, .data = piece};
+    r->in_frame = !whole;
+    r->passing = !fin;
+    if (fin)
+        r->opcode = 0;
+    return 1;
 }

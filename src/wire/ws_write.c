@@ -2,8 +2,9 @@
 
 #include "base/rand.h"
 
-void ws_mask(uint8_t *data, size_t n, const uint8_t key[4], size_t at)
+void ws_mask_copy(uint8_t *to, const void *from, size_t n, const uint8_t key[4], size_t at)
 {
+    const uint8_t *bytes = from;
     uint8_t turned[8];
     for (size_t i = 0; i < 8; i++)
         turned[i] = key[(at + i) & 3];
@@ -11,12 +12,17 @@ void ws_mask(uint8_t *data, size_t n, const uint8_t key[4], size_t at)
     memcpy(&wide, turned, 8);
     size_t i = 0;
     for (; n - i >= 8; i += 8) {
-        memcpy(&word, data + i, 8);
+        memcpy(&word, bytes + i, 8);
         word ^= wide;
-        memcpy(data + i, &word, 8);
+        memcpy(to + i, &word, 8);
     }
     for (; i < n; i++)
-        data[i] ^= turned[i & 7];
+        to[i] = bytes[i] ^ turned[i & 7];
+}
+
+void ws_mask(uint8_t *data, size_t n, const uint8_t key[4], size_t at)
+{
+    ws_mask_copy(data, data, n, key, at);
 }
 
 size_t ws_header(uint8_t out[WS_HEADER_MAX], enum ws_opcode opcode, bool fin, bool compressed, uint64_t length,
@@ -45,10 +51,10 @@ int ws_frame_put(struct buf *out, enum ws_opcode opcode, struct str payload, boo
     if (!to)
         return -1;
     memcpy(to, header, size);
-    if (payload.n)
-        memcpy(to + size, payload.p, payload.n);
     if (mask)
-        ws_mask((uint8_t *)to + size, payload.n, key, 0);
+        ws_mask_copy((uint8_t *)to + size, payload.p, payload.n, key, 0);
+    else if (payload.n)
+        memcpy(to + size, payload.p, payload.n);
     buf_commit(out, size + payload.n);
     return 0;
 }
