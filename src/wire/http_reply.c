@@ -37,9 +37,9 @@ static int framing(struct http_reply_head *head, struct err *e)
     unsigned codings = http_reply_header_count(head, STR("transfer-encoding"));
     if (lengths + codings > 1)
         return bad(e, "more than one header says how long the body is");
-    if (codings && !str_ieq(http_reply_header(head, STR("transfer-encoding")), STR("chunked")))
+    if (codings && !str_ieq(http_reply_field(head, STR("transfer-encoding")), STR("chunked")))
         return bad(e, "the only transfer coding known here is chunked");
-    if (lengths && str_u64(http_reply_header(head, STR("content-length")), &head->length) < 0)
+    if (lengths && str_u64(http_reply_field(head, STR("content-length")), &head->length) < 0)
         return bad(e, "Content-Length is not a number");
     if (head->status < 200 || head->status == 204 || head->status == 304)
         return 0;
@@ -76,7 +76,7 @@ ptrdiff_t http_reply_head_parse(struct http_reply_head *head, struct str p, stru
     return parse(head, p.p, p.p + found + 4, e) < 0 ? -1 : found + 4;
 }
 
-struct str http_reply_header(const struct http_reply_head *head, struct str name)
+struct str http_reply_field(const struct http_reply_head *head, struct str name)
 {
     for (size_t i = 0; i < head->nheaders; i++)
         if (http_token_is(head->headers[i].name, name))

@@ -53,10 +53,10 @@ static void headers_are_found(void **state)
     (void)state;
     assert_int_equal(http_reply_head_parse(&head, str_c(text), &e), strlen(text) - 4);
     assert_int_equal(head.nheaders, 4);
-    assert_str(http_reply_header(&head, STR("a")), "1");
-    assert_str(http_reply_header(&head, STR("b")), "two");
-    assert_str(http_reply_header(&head, STR("empty")), "");
-    assert_null(http_reply_header(&head, STR("c")).p);
+    assert_str(http_reply_field(&head, STR("a")), "1");
+    assert_str(http_reply_field(&head, STR("b")), "two");
+    assert_str(http_reply_field(&head, STR("empty")), "");
+    assert_null(http_reply_field(&head, STR("c")).p);
     assert_int_equal(http_reply_header_count(&head, STR("a")), 2);
     assert_int_equal(http_reply_header_count(&head, STR("c")), 0);
 }
