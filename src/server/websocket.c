@@ -162,16 +162,27 @@ static void peer_closed(struct websocket *ws, const struct ws_event *event)
     finish(ws, event->close_code, event->data);
 }
 
+static void got_data(struct websocket *ws, const struct ws_event *event)
+{
+    const struct websocket_ops *door = ws->route->websocket;
+    if (ws->state != WS_STATE_OPEN)
+        return;
+    if (event->fin)
+        metric_inc(ws_metrics()->messages_in);
+    metric_add(ws_metrics()->bytes_in, (int64_t)event->data.n);
+    if (door->on_frame)
+        door->on_frame(ws, event->opcode, event->fin, event->data);
+    else
+        door->on_message(ws, event->opcode, event->data);
+}
+
 static void got_event(struct websocket *ws, const struct ws_event *event)
 {
     switch (event->opcode) {
+    case WS_CONTINUATION:
     case WS_TEXT:
     case WS_BINARY:
-        if (ws->state == WS_STATE_OPEN) {
-            metric_inc(ws_metrics()->messages_in);
-            metric_add(ws_metrics()->bytes_in, (int64_t)event->data.n);
-            ws->route->websocket->on_message(ws, event->opcode, event->data);
-        }
+        got_data(ws, event);
         break;
     case WS_PING:
         if (ws->state == WS_STATE_OPEN)
@@ -181,7 +192,6 @@ static void got_event(struct websocket *ws, const struct ws_event *event)
         peer_closed(ws, event);
         break;
     case WS_PONG:
-    case WS_CONTINUATION:
         break;
     }
 }
@@ -199,13 +209,14 @@ static size_t on_read(struct conn *c, char *p, size_t n)
 {
     struct websocket *ws = container_of(c, struct http_conn, conn)->owner;
     struct str in = {p, n};
+    bool frames = ws->route->websocket->on_frame;
     ws->pinged = false;
     const char *outer_id = log_request_id;
     log_request_id = websocket_id(ws);
     while (ws->state != WS_STATE_CLOSED && !ws->paused) {
         struct ws_event event;
         struct err e;
-        int got = ws_next(&ws->reader, &in, &event, &e);
+        int got = frames ? ws_next_frame(&ws->reader, &in, &event, &e) : ws_next(&ws->reader, &in, &event, &e);
         if (got == 0)
             break;
         if (got > 0)

@@ -19,6 +19,10 @@ struct websocket_ops {
     void (*on_open)(struct websocket *ws, struct http_request *rq);
     /* A whole message; data is writable, valid during the call only. */
     void (*on_message)(struct websocket *ws, enum ws_opcode opcode, struct str data);
+    /* In its place, for doors that pass messages on without collecting them: their frames one by one as ws_next_frame
+     * gives them, so that websocket_send_fragment (or ws_client_send) with the same arguments passes them on. fin: the
+     * message is over. Such sockets are not compressed. */
+    void (*on_frame)(struct websocket *ws, enum ws_opcode opcode, bool fin, struct str data);
     /* The queue is short again after websocket_queued exceeded CONN_HIGH_MARK. May be NULL. */
     void (*on_drained)(struct websocket *ws);
     /* Last call; references keep the record alive, but nothing is sent any more. May be NULL. */
@@ -37,6 +41,10 @@ bool websocket_is_open(const struct websocket *ws);
 int websocket_send(struct websocket *ws, enum ws_opcode opcode, struct str data);
 /* One message in parts, put together in place; parts may be empty. */
 int websocket_send_parts(struct websocket *ws, enum ws_opcode opcode, const struct str *parts, size_t n);
+/* A frame of a message in fragments: the first is WS_TEXT or WS_BINARY, the others WS_CONTINUATION, the last has fin.
+ * -1 also when it does not fit to the one before; meanwhile no other message can be sent. Whatever SLOW_CONSUMER says,
+ * the socket is closed when too much is unsent, since a message without one of its fragments is another message. */
+int websocket_send_fragment(struct websocket *ws, enum ws_opcode opcode, bool fin, struct str data);
 /* One frame encoded by websocket_encode, shared by many sockets; sockets that negotiated compression re-encode. */
 int websocket_send_frame(struct websocket *ws, struct blob *frame);
 struct blob *websocket_encode(enum ws_opcode opcode, struct str data);

@@ -32,6 +32,7 @@ struct websocket {
     uint32_t pinged_at;  /* low bits of loop_now_ms() at that ping */
     unsigned paused : 2; /* enum ws_pause: who wants no input now */
     bool told : 1;       /* on_closed was called */
+    bool in_message : 1; /* websocket_send_fragment began one */
     alignas(max_align_t) char user[];
 };
 

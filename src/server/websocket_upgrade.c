@@ -32,7 +32,7 @@ static void agree_compression(struct websocket *ws, struct http_request *rq, str
     const struct server_config *config = &ws->hc->sl->config;
     struct str offers = http_header(rq->head, STR("sec-websocket-extensions"));
     struct ws_deflate_params params;
-    if (config->websocket_compression && offers.n &&
+    if (config->websocket_compression && offers.n && !ws->route->websocket->on_frame &&
         ws_deflate_accept(offers, config->websocket_context, &params, answer) == 1)
         ws->reader.deflate = ws_deflate_new(&params, true);
 }
