@@ -258,6 +258,37 @@ static void what_is_not_recovered(void **state)
     sioc_free(&c);
 }
 
+/* Its queue is full: the session ends, and what is emitted before that is noticed is kept. */
+static void do_choke(struct live_server *live)
+{
+    (void)live;
+    struct buf text = BUF_INIT(2 * LIMIT_WS_QUEUE);
+    size_t n = LIMIT_WS_QUEUE + 2;
+    char *to = buf_reserve(&text, n);
+    memset(to, '1', n);
+    buf_commit(&text, n);
+    live_assert(sio_ack(seen.kept, 1, buf_str(&text), NULL, 0) == 0);
+    live_assert(sio_is_connected(seen.kept));
+    emit_numbers(seen.kept, 2);
+    live_assert(sio_is_connected(seen.kept) && !sio_writable(seen.kept));
+    buf_free(&text);
+}
+
+static void slow_clients(void **state)
+{
+    (void)state;
+    struct sioc c, again;
+    char offset[64];
+    kept_begin(&c, "");
+    live_do(&env.lives[0], do_choke);
+    sioc_vanish(&c);
+    sioc_come_back(&again, &c, NULL);
+    sioc_expect_number(&again, 1, offset);
+    sioc_expect_number(&again, 2, offset);
+    sioc_recovered(&again, &c, "");
+    sioc_free(&c);
+}
+
 /* ---- The old connection is still there, as far as the server knows ---- */
 
 static void taking_a_live_connection_over(void **state)
@@ -320,6 +351,7 @@ int main(void)
         TEST(rooms_are_kept),
         TEST(handlers_go_on),
         TEST(what_is_not_recovered),
+        TEST(slow_clients),
         TEST(taking_a_live_connection_over),
         TEST(a_live_one_that_does_not_fit),
     };

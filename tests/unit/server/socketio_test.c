@@ -1,6 +1,8 @@
 /* Namespaces, packets and the rules about them, acknowledgements, attachments, on one loop. */
 #include "unit/support/sio_env.h"
 
+#include "loop/serial.h"
+
 static int setup(void **state)
 {
     (void)state;
@@ -466,6 +468,37 @@ static void many_messages_wait(void **state)
     await_closed(1, "transport close");
 }
 
+static void a_full_mailbox_stops_reading(void **state)
+{
+    (void)state;
+    struct sioc c;
+    sioc_begin(&c);
+    sioc_send(&c, "40/custom");
+    sioc_connected(&c, "/custom");
+    atomic_store(&seen.block, true);
+    sioc_send(&c, "42[\"block\"]");
+    for (int i = 0; i < 2 * SERIAL_WAITING; i++)
+        sioc_send(&c, "42/custom,[\"echo\"]");
+    for (int i = 0; i < 2 * SERIAL_WAITING; i++)
+        sioc_expect(&c, "42/custom,[\"echo\"]");
+    for (int i = 0; i < 2 * SERIAL_WAITING; i++)
+        sioc_send(&c, "42[\"slow\"]");
+    sioc_send(&c, "42/custom,[\"echo\"]");
+    struct pollfd answer = {.fd = c.ws.tcp.fd, .events = POLLIN};
+    assert_int_equal(poll(&answer, 1, 50), 0); /* nothing, as it is not read */
+    atomic_store(&seen.block, false);
+    sioc_expect(&c, "42[\"block\"]");
+    bool echoed = false;
+    for (int i = 0; i < 2 * SERIAL_WAITING + 1; i++) {
+        char *got = sioc_take(&c);
+        echoed |= strcmp(got, "42/custom,[\"echo\"]") == 0;
+        free(got);
+    }
+    assert_true(echoed);
+    sioc_free(&c);
+    await_count(&seen.closed, 2);
+}
+
 static void the_end_cancels_handlers(void **state)
 {
     (void)state;
@@ -506,6 +539,7 @@ int main(void)
         TEST(attachments_are_owned_by_their_packet),
         TEST(large_messages),
         TEST(many_messages_wait),
+        TEST(a_full_mailbox_stops_reading),
         TEST(the_end_cancels_handlers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
