@@ -93,6 +93,12 @@ struct eio_session {
     alignas(max_align_t) char user[];
 };
 
+/* For logs: too little of the id to use it, enough to tell sessions apart. */
+static inline struct str eio_log_id(const struct eio_session *s)
+{
+    return str_n(s->sid, 6);
+}
+
 /* In a WebSocket's record. */
 struct eio_link {
     struct eio_session *session; /* NULL: it has no business here any more */

@@ -168,7 +168,8 @@ void eio_pause(struct eio_session *s, bool pause)
 void eio_opened(struct eio_session *s, struct http_request *rq)
 {
     metric_inc(eio_gauge(s));
-    log_debug("eio", "opened", F_STR("sid", eio_sid(s)), F_INT("version", s->version), F_INT("websocket", s->socket));
+    log_debug("eio", "opened", F_STR("session", eio_log_id(s)), F_INT("version", s->version),
+              F_INT("websocket", s->socket));
     if (s->shard->server->ops->on_open)
         s->shard->server->ops->on_open(s, rq);
 }
@@ -212,7 +213,7 @@ void eio_finish(struct eio_session *s)
     atomic_fetch_sub(&server->count, 1);
     metric_dec(eio_gauge(s));
     metric_inc(eio_metrics()->closed[s->end]);
-    log_debug("eio", "closed", F_STR("sid", eio_sid(s)), F_C("why", eio_end_name((enum eio_end)s->end)));
+    log_debug("eio", "closed", F_STR("session", eio_log_id(s)), F_C("why", eio_end_name((enum eio_end)s->end)));
     if (server->ops->on_closed)
         server->ops->on_closed(s, (enum eio_end)s->end);
     if (!linger) {

@@ -119,7 +119,7 @@ static void change_over(struct eio_session *s)
     drop_probe(s);
     metric_inc(eio_gauge(s));
     metric_inc(eio_metrics()->upgrades);
-    log_debug("eio", "upgraded", F_STR("sid", eio_sid(s)), F_C("ws", websocket_id(s->ws)));
+    log_debug("eio", "upgraded", F_STR("session", eio_log_id(s)), F_C("ws", websocket_id(s->ws)));
     eio_flush(s);
     if (s->poll)
         eio_answer_poll(s);
