@@ -129,6 +129,7 @@ void api_mount(struct api *api, struct server *server)
     if (api->echo)
         server_routes(server, door_conformance.routes, door_conformance.n, api->echo);
     server_steer(server, steer, api);
+    server_on_body(server, eio_body);
 }
 
 void api_drain(struct api *api)

@@ -94,8 +94,8 @@ static void put_escaped(struct line *l, struct str s, const char *end)
 /* Names are compared as sent: one that hides behind %XX is masked too. */
 static bool is_secret(struct str name)
 {
-    static const char *const names[] = {"token",    "access_token",  "api_key",  "apikey", "api-key", "key", "jwt",
-                                        "id_token", "refresh_token", "password", "secret", "code",    "auth"};
+    static const char *const names[] = {"token",    "access_token",  "api_key",  "apikey", "api-key", "key",  "jwt",
+                                        "id_token", "refresh_token", "password", "secret", "code",    "auth", "sid"};
     if (str_find_char(name, '%') >= 0)
         return true;
     for (size_t i = 0; i < COUNT(names); i++)

@@ -164,6 +164,8 @@ struct eio_session *eio_session_new(struct eio_shard *shard, struct http_request
 
 void eio_forget(struct eio_session *s)
 {
+    if (s->coming)
+        s->coming->session = NULL;
     timer_stop(s->shard->loop, &s->timer);
     list_remove(&s->link);
     list_remove(&s->due);

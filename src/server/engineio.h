@@ -66,6 +66,8 @@ void eio_loop_end(struct eio_server *server);
  * &eio_websocket beside it; the rows' ctx is the struct eio_server. */
 void eio_http(struct http_request *rq);
 extern const struct websocket_ops eio_websocket;
+/* For server_on_body: POSTs are looked at when they begin. Other requests are none of its business. */
+void eio_body(struct http_request *rq);
 /* Which loop serves the session that a query names: its index, or -1 when it names none. For server_steer. */
 int eio_steer(const struct eio_server *server, struct str query);
 

@@ -130,6 +130,15 @@ void eio_put_open(const struct eio_session *s, struct buf *out)
     eio_open_put(out, &open);
 }
 
+void eio_body(struct http_request *rq)
+{
+    struct eio_ask ask;
+    if (rq->route->handler != eio_http || rq->method != HTTP_POST)
+        return;
+    if (eio_check(rq, false, &ask) == EIO_CODES && ask.session && !ask.websocket)
+        eio_poll_post_begins(ask.session, rq);
+}
+
 void eio_http(struct http_request *rq)
 {
     struct eio_ask ask;

@@ -72,6 +72,7 @@ struct eio_session {
     struct websocket *ws;      /* NULL: polling, or it is gone */
     struct eio_probe *probe;   /* NULL: none */
     struct http_request *poll; /* the GET that is held */
+    struct eio_coming *coming; /* the POST whose body is on its way */
     struct http_request *post; /* the POST that is held while paused: only polling, too */
     struct eio_item *items;    /* NULL while nothing waits */
     uint32_t nitems, items_cap;
@@ -98,6 +99,11 @@ static inline struct str eio_log_id(const struct eio_session *s)
 {
     return str_n(s->sid, 6);
 }
+
+/* A POST that is not there to its end; lies in its request's arena, which ends whatever becomes of it. */
+struct eio_coming {
+    struct eio_session *session; /* NULL once one of the two is over, or the body is there */
+};
 
 /* In a WebSocket's record. */
 struct eio_link {
@@ -167,6 +173,8 @@ void eio_put_open(const struct eio_session *s, struct buf *out);
 void eio_poll_open(const struct eio_ask *ask, struct http_request *rq);
 void eio_poll_get(struct eio_session *s, struct http_request *rq);
 void eio_poll_post(struct eio_session *s, struct http_request *rq);
+/* Its body comes, unless it is refused here. */
+void eio_poll_post_begins(struct eio_session *s, struct http_request *rq);
 /* Answers the held GET with what waits; with a noop behind it when nothing does. */
 void eio_answer_poll(struct eio_session *s);
 /* Answers the held POST. */

@@ -220,18 +220,59 @@ static void take_payload(struct eio_session *s, enum eio_form form, struct str b
     buf_free(&scratch);
 }
 
-void eio_poll_post(struct eio_session *s, struct http_request *rq)
+static bool is_too_large(const struct eio_session *s, struct http_request *rq, uint64_t length)
 {
     struct err e;
-    if (s->post) {
+    if (length <= s->shard->server->config.max_payload)
+        return false;
+    err_set(&e, ERR_BODY_TOO_LARGE, NULL);
+    http_reply_error(rq, &e);
+    return true;
+}
+
+/* Its request is over before its body was there. */
+static void coming_over(void *arg)
+{
+    struct eio_coming *coming = arg;
+    struct eio_session *s = coming->session;
+    if (!s)
+        return;
+    s->coming = NULL;
+    eio_close(s, EIO_TRANSPORT_ERROR);
+}
+
+void eio_poll_post_begins(struct eio_session *s, struct http_request *rq)
+{
+    if (s->coming || s->post) {
         overlap(s, rq);
         return;
     }
-    if (rq->body.n > s->shard->server->config.max_payload) {
-        err_set(&e, ERR_BODY_TOO_LARGE, NULL);
-        http_reply_error(rq, &e);
+    if (rq->head->body == HTTP_BODY_LENGTH && is_too_large(s, rq, rq->head->length))
+        return;
+    s->coming = arena_alloc(rq->arena, sizeof *s->coming);
+    s->coming->session = s;
+    rq->user = s->coming;
+    arena_own(rq->arena, s->coming, coming_over);
+}
+
+/* The body is there. */
+static void has_come(struct eio_session *s, struct http_request *rq)
+{
+    if (!s->coming || rq->user != s->coming)
+        return;
+    s->coming->session = NULL;
+    s->coming = NULL;
+}
+
+void eio_poll_post(struct eio_session *s, struct http_request *rq)
+{
+    has_come(s, rq);
+    if (s->post || s->coming) {
+        overlap(s, rq);
         return;
     }
+    if (is_too_large(s, rq, rq->body.n))
+        return;
     if (s->version == EIO_V4 && is_octets(rq))
         eio_close(s, EIO_TRANSPORT_ERROR);
     else

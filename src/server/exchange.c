@@ -309,6 +309,15 @@ size_t exchange_body(struct http_conn *hc, struct http_exchange *x, const char *
     return used;
 }
 
+/* A body follows the head: whether it shall come. */
+static bool takes_body(struct http_exchange *x)
+{
+    void (*on_body)(struct http_request * rq) = x->sl->server->on_body;
+    if (on_body)
+        on_body(&x->rq);
+    return !x->status;
+}
+
 void exchange_begin(struct http_conn *hc, struct http_exchange *x)
 {
     const struct http_head *head = x->rq.head;
@@ -319,7 +328,7 @@ void exchange_begin(struct http_conn *hc, struct http_exchange *x)
             exchange_complete(x);
     } else if (head->body == HTTP_BODY_NONE || (head->body == HTTP_BODY_LENGTH && head->length == 0)) {
         run(hc, x);
-    } else if (head->expect_continue) {
+    } else if (takes_body(x) && head->expect_continue) {
         conn_write(&hc->conn, STR("HTTP/1.1 100 Continue\r\n\r\n"));
     }
     exchange_unref(x);

@@ -170,6 +170,13 @@ void server_steer(struct server *s, int (*steer)(void *arg, const struct http_he
     s->steer_arg = arg;
 }
 
+void server_on_body(struct server *s, void (*on_body)(struct http_request *rq))
+{
+    if (s->on_body)
+        die("a server asks one about bodies");
+    s->on_body = on_body;
+}
+
 size_t server_route_count(const struct server *s)
 {
     return router_count(s->router);

@@ -41,6 +41,9 @@ void server_routes(struct server *s, const struct http_route *routes, size_t n, 
 /* Which loop must serve a request, by its index; -1: the one it came to. Asked when a head has arrived, before anything
  * is done with it; the connection moves there first, as it is. Before server_listen; one at most. */
 void server_steer(struct server *s, int (*steer)(void *arg, const struct http_head *head), void *arg);
+/* Called for every request that was let in and has a body, before that is read; when it replies, the body is dropped.
+ * Before server_listen; one at most. */
+void server_on_body(struct server *s, void (*on_body)(struct http_request *rq));
 /* All rows added so far, for /openapi.json and tests. */
 size_t server_route_count(const struct server *s);
 const struct http_route *server_route_at(const struct server *s, size_t i);

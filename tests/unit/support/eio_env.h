@@ -212,6 +212,7 @@ static inline void env_start(void)
     env.server = server_new(&env.server_config);
     env.eio = eio_new(&env.config, &owner_ops, &env, env.nloops);
     server_routes(env.server, eio_routes, COUNT(eio_routes), env.eio);
+    server_on_body(env.server, eio_body);
     if (env.steer)
         server_steer(env.server, env_steer, env.eio);
     for (unsigned i = 0; i < env.nloops; i++) {
