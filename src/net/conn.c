@@ -236,20 +236,16 @@ static void on_turn_end(struct loop_end *end)
         conn_flush(c);
 }
 
-int conn_open(struct conn *c, struct loop *loop, int fd, struct tls_context *tls, const struct conn_ops *ops)
+int conn_begin(struct conn *c, struct loop *loop, int fd, struct conn_tls *tls, const struct conn_ops *ops)
 {
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
     uint32_t now = (uint32_t)loop_now_ms(loop);
-    *c = (struct conn){.ops = ops, .loop = loop, .fd = fd, .reading = true, .turn.fn = on_turn_end};
+    *c = (struct conn){.ops = ops, .loop = loop, .fd = fd, .tls = tls, .reading = true, .turn.fn = on_turn_end};
     c->last_input_ms = c->last_output_ms = now;
     waitlist_init(&c->drain_waiters);
     if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0)
         address_map(&c->peer, &peer);
-    if (tls && !(c->tls = tls_accept(tls, fd))) {
-        close(fd);
-        return -1;
-    }
     if (uv_poll_init(loop_uv(loop), &c->poll, fd) < 0) {
         c->tls = tls_drop(c->tls);
         close(fd);
@@ -257,6 +253,16 @@ int conn_open(struct conn *c, struct loop *loop, int fd, struct tls_context *tls
     }
     conn_update_poll(c);
     return 0;
+}
+
+int conn_open(struct conn *c, struct loop *loop, int fd, struct tls_context *tls, const struct conn_ops *ops)
+{
+    struct conn_tls *own = tls ? tls_accept(tls, fd) : NULL;
+    if (tls && !own) {
+        close(fd);
+        return -1;
+    }
+    return conn_begin(c, loop, fd, own, ops);
 }
 
 void conn_pause(struct conn *c)

@@ -1,5 +1,6 @@
-/* One accepted TCP or TLS connection: reading, a queue of unsent output, orderly and sudden closing. Belongs to one
- * loop at a time. An idle connection owns no buffer: input is read into memory the loop shares, output leaves at once.
+/* One TCP or TLS connection, accepted or made (connect.h): reading, a queue of unsent output, orderly and sudden
+ * closing. Belongs to one loop at a time. An idle connection owns no buffer: input is read into memory the loop shares,
+ * output leaves at once.
  */
 #ifndef NET_CONN_H
 #define NET_CONN_H

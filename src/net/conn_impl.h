@@ -48,6 +48,8 @@ static inline void count(_Atomic uint64_t *counter, uint64_t n)
 }
 
 /* conn.c */
+/* As conn_open, with a TLS session of its own (NULL: plain), which it takes over. */
+int conn_begin(struct conn *c, struct loop *loop, int fd, struct conn_tls *tls, const struct conn_ops *ops);
 void conn_end(struct conn *c, enum conn_end why);
 void conn_update_poll(struct conn *c);
 void conn_all_sent(struct conn *c); /* finishing, and the queue is empty */
@@ -72,6 +74,11 @@ void conn_drop_output(struct conn *c);
 /* tls.c: reads and writes answer how many bytes went (> 0), 0 at the peer's end, or one of these. */
 enum { TLS_WANT_READ = -1, TLS_WANT_WRITE = -2, TLS_FAILED = -3 };
 struct conn_tls *tls_accept(struct tls_context *tls, int fd); /* NULL: no memory or the library refuses */
+/* The client's side of a connection to host:port. Its handshake is done with tls_handshake before anything else: 1, or
+ * what it waits for, or TLS_FAILED: tls_distrusts then tells whether for the peer's certificate. */
+struct conn_tls *tls_connect(struct tls_client *client, int fd, const char *host, uint16_t port);
+int tls_handshake(struct conn_tls *t);
+bool tls_distrusts(const struct conn_tls *t);
 ssize_t tls_read(struct conn_tls *t, char *p, size_t n);
 ssize_t tls_write(struct conn_tls *t, const char *p, size_t n);
 bool tls_pending(const struct conn_tls *t); /* decrypted input waits */

@@ -2,10 +2,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "net/conn_impl.h"
+#include "net/tls_impl.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,10 +12,6 @@ struct tls_context {
     pthread_mutex_t lock; /* guards ctx, the pointer */
     SSL_CTX *ctx;
     char *cert_file, *key_file;
-};
-
-struct conn_tls {
-    SSL *ssl;
 };
 
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
@@ -127,7 +121,7 @@ struct conn_tls *tls_accept(struct tls_context *tls, int fd)
     }
     SSL_set_accept_state(ssl);
     struct conn_tls *t = mem_alloc(sizeof *t);
-    t->ssl = ssl;
+    *t = (struct conn_tls){.ssl = ssl};
     return t;
 }
 
@@ -149,6 +143,21 @@ static ssize_t outcome(struct conn_tls *t, int result)
         ERR_clear_error();
         return TLS_FAILED;
     }
+}
+
+int tls_handshake(struct conn_tls *t)
+{
+    ERR_clear_error();
+    int result = SSL_do_handshake(t->ssl);
+    if (result == 1)
+        return 1;
+    ssize_t why = outcome(t, result);
+    return why == TLS_WANT_READ || why == TLS_WANT_WRITE ? (int)why : TLS_FAILED;
+}
+
+bool tls_distrusts(const struct conn_tls *t)
+{
+    return SSL_get_verify_result(t->ssl) != X509_V_OK;
 }
 
 ssize_t tls_read(struct conn_tls *t, char *p, size_t n)
@@ -189,6 +198,8 @@ struct conn_tls *tls_drop(struct conn_tls *t)
 {
     if (!t)
         return NULL;
+    if (t->client)
+        tls_client_let_go(t);
     SSL_free(t->ssl);
     free(t);
     return NULL;
