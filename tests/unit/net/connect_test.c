@@ -210,7 +210,7 @@ static void body_refused(void *arg)
 /* A port that was just given up. */
 static uint16_t closed_port(void)
 {
-    struct peer p;
+    struct peer p = {0};
     assert_true(peer_listen(&p, AF_INET, 0, 1));
     close(p.listener);
     return p.port;
