@@ -179,11 +179,31 @@ static void half_a_message_is_none(void **state)
     poller_open(&p);
     snprintf(head, sizeof head, "POST /engine.io/?%s HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n4half", p.query);
     client_send(&p.post, str_c(head));
-    client_close(&p.post);
-    client_open(&p.post, env.port);
-    poller_post(&p, "4whole");
-    poller_expect(&p, "4whole");
-    assert_int_equal(atomic_load(&seen.messages), 1);
+    client_close(&p.post); /* nobody knows what it still meant to say */
+    await_closed(1, EIO_TRANSPORT_ERROR);
+    poller_expect_unknown(&p);
+    assert_int_equal(atomic_load(&seen.messages), 0);
+    poller_close(&p);
+}
+
+static void two_posts_at_a_time(void **state)
+{
+    (void)state;
+    struct poller p;
+    struct client second;
+    char head[256];
+    poller_open(&p);
+    snprintf(head, sizeof head,
+             "POST /engine.io/?%s HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", p.query);
+    client_send(&p.post, str_c(head));
+    free(client_until(&p.post, "100 Continue\r\n\r\n")); /* it was noticed */
+    client_open(&second, env.port);
+    eio_request(&second, "POST", p.query, "", STR("4second"));
+    expect_reply(&second, 400, "{\"code\":3,\"message\":\"Bad request\"}");
+    await_closed(1, EIO_TRANSPORT_ERROR);
+    client_send(&p.post, STR("4half"));
+    expect_reply(&p.post, 400, "{\"code\":1,\"message\":\"Session ID unknown\"}");
+    client_close(&second);
     poller_close(&p);
 }
 
@@ -285,6 +305,8 @@ static void a_body_has_a_ceiling(void **state)
     assert_int_equal(r.status, 413);
     assert_non_null(strstr(r.body, "BODY_TOO_LARGE"));
     reply_free(&r);
+    client_close(&p.post); /* its body was not read */
+    client_open(&p.post, env.port);
     poller_post(&p, "4still there");
     poller_expect(&p, "4still there");
     buf_free(&body);
@@ -540,6 +562,7 @@ int main(void)
         TEST(an_aborted_poll_ends_the_session),
         TEST(an_aborted_post_ends_the_session),
         TEST(half_a_message_is_none),
+        TEST(two_posts_at_a_time),
         TEST(the_client_closes),
         TEST(nothing_is_delivered_behind_a_close),
         TEST(what_is_no_packet_ends_the_session),
