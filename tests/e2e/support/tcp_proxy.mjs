@@ -6,6 +6,7 @@ export class TcpProxy {
     constructor(port) {
         this.target = port;
         this.pairs = new Set();
+        this.sockets = new Set(); // also of pairs that are over at one end
         this.accepted = 0;
         this.server = net.createServer((client) => this.#join(client));
     }
@@ -28,11 +29,13 @@ export class TcpProxy {
         this.accepted++;
         this.pairs.add(pair);
         const relay = (from, to) => {
+            this.sockets.add(from);
             from.on('data', (bytes) => pair.silent || to.write(bytes));
             from.on('end', () => pair.silent || to.end());
             from.on('error', () => {});
             from.on('close', () => {
                 this.pairs.delete(pair);
+                this.sockets.delete(from);
                 if (!pair.silent) {
                     to.destroy();
                 }
@@ -58,10 +61,7 @@ export class TcpProxy {
     }
 
     close() {
-        for (const { client, upstream } of this.pairs) {
-            client.destroy();
-            upstream.destroy();
-        }
+        this.sockets.forEach((socket) => socket.destroy());
         this.server.close();
     }
 }
