@@ -2,10 +2,10 @@
 #include "base/mem.h"
 #include "server/socketio_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#define TAG_LEN 6 /* characters of the sid in an offset: a client's offset of an earlier socket must not fit */
+#define TAG_LEN    6 /* characters of the sid in an offset: a client's offset of an earlier socket must not fit */
+#define OFFSET_MAX (TAG_LEN + 32)
 
 /* A question to the client. */
 struct question {
@@ -55,16 +55,27 @@ static int send_text(struct eio_session *session, const struct buf *text, struct
     return 0;
 }
 
+/* The last argument, and the end of the event. */
+static struct str put_offset(char text[OFFSET_MAX], const struct sio_socket *s, uint64_t seq)
+{
+    struct buf out = {.data = text, .cap = OFFSET_MAX, .max = OFFSET_MAX};
+    buf_lit(&out, ",\"");
+    buf_add(&out, sio_sid(s).p, TAG_LEN);
+    buf_byte(&out, '.');
+    buf_add_u64(&out, seq);
+    buf_lit(&out, "\"]");
+    return buf_str(&out);
+}
+
 int sio_send_parcel(struct sio_socket *s, const struct sio_parcel *parcel, uint64_t seq)
 {
     struct eio_session *session = s->client->session;
     if (parcel->nattachments && !eio_has_room(session))
         return -1;
     if (seq && s->offsets) {
-        char offset[64];
-        int n = snprintf(offset, sizeof offset, ",\"%.*s.%llu\"]", TAG_LEN, sio_sid(s).p, (unsigned long long)seq);
-        struct str parts[] = {eio_frame_text(parcel->frame), str_n(offset, (size_t)n)};
-        parts[0].n--; /* the closing bracket */
+        char text[OFFSET_MAX];
+        struct str parts[] = {eio_frame_text(parcel->frame), put_offset(text, s, seq)};
+        parts[0].n--; /* the closing bracket, which the offset brings along */
         if (eio_send_text(session, parts, COUNT(parts)) < 0)
             return -1;
     } else if (eio_send_frame(session, parcel->frame) < 0) {
