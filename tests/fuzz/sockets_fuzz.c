@@ -559,7 +559,7 @@ static void client_step(struct client *c, char verb, struct str rest)
         connect_client(c, c->pid, c->offset, rest);
         break;
     case 'p':
-        c->liar = true;
+        c->liar = world.clients[n % CLIENTS].liar = true; /* who answers for the other one, too */
         connect_client(c, world.clients[n % CLIENTS].pid, "", STR(""));
         break;
     case 't':
