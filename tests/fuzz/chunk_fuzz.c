@@ -2,8 +2,8 @@
 #include "fuzz.h"
 
 #include "base/utf8.h"
+#include "client/refusal.h"
 #include "llm/openai/chunk.h"
-#include "llm/openai/refusal.h"
 #include "llm/openai/request.h"
 #include "wire/json.h"
 

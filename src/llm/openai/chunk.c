@@ -1,7 +1,7 @@
 #include "llm/openai/chunk.h"
 
 #include "base/limits.h"
-#include "llm/openai/refusal.h"
+#include "client/refusal.h"
 #include "wire/json.h"
 
 void chunk_init(struct chunk *c)

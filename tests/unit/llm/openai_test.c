@@ -238,7 +238,7 @@ static void refused_body(struct llm_fixture *t)
     assert_true(str_eqc(
         refusal, "{ \"error\": {\"message\":\"Incorrect API key provided: ***\",\"code\":\"invalid_api_key\"} }"));
     refused(t, 502, &e);
-    assert_string_equal(e.text, "The model's service answered with status 502");
+    assert_string_equal(e.text, "The service answered with status 502");
     refused(t, 429, &e);
     assert_int_equal(e.retry_after_ms, 61000);
     refused(t, 502, &e); /* a redirect is not followed */

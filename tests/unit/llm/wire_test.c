@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "client/refusal.h"
 #include "llm/openai/chunk.h"
-#include "llm/openai/refusal.h"
 #include "llm/openai/request.h"
 #include "llm/openai/target.h"
 
@@ -165,8 +165,8 @@ static void error_events_are_errors(void **state)
     error_is("{\"error\":{\"code\":503,\"message\":\"Loading model\"}}", "Loading model");
     error_is("{\"error\":\"Unauthorized\"}", "Unauthorized");
     error_is("{\"object\":\"error\",\"message\":\"bare\",\"code\":40}", "bare");
-    error_is("{\"error\":{}}", "The model's service reported an error");
-    error_is("{\"error\":7}", "The model's service reported an error");
+    error_is("{\"error\":{}}", "The service reported an error");
+    error_is("{\"error\":7}", "The service reported an error");
     error_is("[1]", "The model's service sent a stream event that is no JSON object");
     error_is("{\"choices\":", "The model's service sent a stream event that is no JSON object");
     error_is("<html>", "The model's service sent a stream event that is no JSON object");
@@ -203,7 +203,7 @@ static void refusals_are_normalised(void **state)
     refusal_error(STR("{\"detail\":\"Not Found\"}"), 404, STR(""), &e);
     assert_string_equal(e.text, "Not Found");
     refusal_error(STR("<html><h1>502 Bad Gateway</h1></html>"), 502, STR(""), &e);
-    assert_string_equal(e.text, "The model's service answered with status 502");
+    assert_string_equal(e.text, "The service answered with status 502");
     refusal_error(STR(""), 500, STR(""), &e);
     assert_int_equal(e.status, 500);
     char text[2000] = "{\"error\":\"";

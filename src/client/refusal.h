@@ -1,6 +1,6 @@
-/* What a model service says when it refuses, made fit to show: one shape out of many, keys masked. Pure. */
-#ifndef LLM_OPENAI_REFUSAL_H
-#define LLM_OPENAI_REFUSAL_H
+/* What a cloud service says when it refuses, made fit to show: one shape out of many, keys masked. Pure. */
+#ifndef CLIENT_REFUSAL_H
+#define CLIENT_REFUSAL_H
 
 #include "base/arena.h"
 #include "base/err.h"

@@ -1,4 +1,4 @@
-#include "llm/openai/refusal.h"
+#include "client/refusal.h"
 
 #include "base/buf.h"
 #include "base/utf8.h"
@@ -116,9 +116,9 @@ int refusal_error(struct str body, int status, struct str key, struct err *e)
     if (*text)
         err_set(e, ERR_UPSTREAM, "%s", text);
     else if (status)
-        err_set(e, ERR_UPSTREAM, "The model's service answered with status %d", status);
+        err_set(e, ERR_UPSTREAM, "The service answered with status %d", status);
     else
-        err_set(e, ERR_UPSTREAM, "The model's service reported an error");
+        err_set(e, ERR_UPSTREAM, "The service reported an error");
     if (e && status >= 400)
         e->status = status;
     buf_free(&scratch);
