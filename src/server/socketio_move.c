@@ -133,18 +133,26 @@ static bool let_go(struct sio_loop *at, struct sio_socket *s, struct sio_arrival
            sio_ticket_fits(&a->ticket, s);
 }
 
+/* What the socket has of every loop's broadcasts: what was delivered here, or before it came here. */
+static void note_seen(const struct sio_loop *at, struct sio_socket *s)
+{
+    size_t n = at->server->nloops;
+    uint64_t *before = s->skip;
+    s->skip = mem_alloc(n * sizeof *s->skip);
+    for (size_t i = 0; i < n; i++)
+        s->skip[i] = before ? MAX(at->seen[i], before[i]) : at->seen[i];
+    free(before);
+}
+
 /* Out of everything that belongs to this loop. */
 static void leave(struct sio_loop *at, struct sio_socket *s, struct sio_arrival *a)
 {
-    size_t bytes = at->server->nloops * sizeof *at->seen;
     buf_init(&a->rooms, SIZE_MAX / 2);
     sio_rooms_pack(s, &a->rooms);
     sio_socket_strike(s);
     if (sio_pid_loop(at->server, sio_pid(s)) == (int)at->index)
         note_away(at, sio_pid(s), a->at->index);
-    free(s->skip);
-    s->skip = mem_alloc(bytes);
-    memcpy(s->skip, at->seen, bytes);
+    note_seen(at, s);
     s->stamp = 0;
     s->at = a->at;
     a->socket = s;
