@@ -347,6 +347,12 @@ static void resync(struct live_room *room)
             task_sleep(AGAIN_MS, NULL);
         arena_free(arena);
     }
+    if (result < 0) { /* there is nobody to tell */
+        struct str id = STR_NONE;
+        room_running(&room->follower, &id);
+        live_reply_set(room, id);
+        room_skip(&room->follower);
+    }
     room->state = LIVE_OPEN;
 }
 

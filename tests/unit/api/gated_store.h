@@ -11,6 +11,7 @@ static struct {
     atomic_bool reads_fail, writes_fail;
     atomic_int calls;    /* so far */
     atomic_int stop_at;  /* the call that waits, counted from 1; 0: none */
+    atomic_int stop_op;  /* every call of this kind waits: enum store_op + 1; 0: none */
     atomic_bool stopped; /* it is there */
 } gate;
 
@@ -26,9 +27,19 @@ static inline int gate_wait(int call, struct err *e)
     return result;
 }
 
+static inline int gate_wait_op(enum store_op op, struct err *e)
+{
+    int result = 0;
+    while (result == 0 && task_self() && atomic_load(&gate.stop_op) == (int)op + 1) {
+        atomic_store(&gate.stopped, true);
+        result = task_sleep(1, e);
+    }
+    return result;
+}
+
 static inline int gated_submit(struct store *st, const struct store_call *call, struct err *e)
 {
-    if (gate_wait(atomic_fetch_add(&gate.calls, 1) + 1, e) < 0)
+    if (gate_wait(atomic_fetch_add(&gate.calls, 1) + 1, e) < 0 || gate_wait_op(call->op, e) < 0)
         return -1;
     if (atomic_load(store_op_writes(call->op) ? &gate.writes_fail : &gate.reads_fail))
         return err_set(e, ERR_STORE_UNAVAILABLE, NULL);
@@ -40,6 +51,7 @@ static inline void gate_open(void)
     atomic_store(&gate.reads_fail, false);
     atomic_store(&gate.writes_fail, false);
     atomic_store(&gate.stop_at, 0);
+    atomic_store(&gate.stop_op, 0);
     atomic_store(&gate.calls, 0);
     atomic_store(&gate.stopped, false);
 }
@@ -49,6 +61,13 @@ static inline void gate_stop_at(int n)
 {
     gate_open();
     atomic_store(&gate.stop_at, n);
+}
+
+/* From now on calls of this kind wait. */
+static inline void gate_stop_op(enum store_op op)
+{
+    gate_open();
+    atomic_store(&gate.stop_op, (int)op + 1);
 }
 
 /* After store_open. */
