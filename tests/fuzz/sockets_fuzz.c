@@ -57,11 +57,11 @@ struct eio_session {
 struct client {
     struct eio_session *session;
     char sid[64], pid[24], offset[64];
-    bool connected;                           /* to "/" */
-    bool liar;                                /* said things that no client says: what it gets is not looked at */
-    int expected;                             /* number of the next event */
-    unsigned missing;                         /* attachments */
-    struct blob *early[2 * LIMIT_SIO_REPLAY]; /* events in front of the welcome */
+    bool connected;          /* to "/" */
+    bool liar;               /* said things that no client says: what it gets is not looked at */
+    int expected;            /* number of the next event */
+    unsigned missing;        /* attachments */
+    struct blob *early[512]; /* events in front of the welcome */
     size_t nearly;
 };
 
