@@ -84,7 +84,7 @@ struct http_reply_head {
 ptrdiff_t http_reply_head_parse(struct http_reply_head *head, struct str p, struct err *e);
 /* First header of that name (lower-case literal), STR_NONE when absent; and how often it is there. */
 struct str http_reply_field(const struct http_reply_head *head, struct str name);
-unsigned http_reply_header_count(const struct http_reply_head *head, struct str name);
+unsigned http_reply_field_count(const struct http_reply_head *head, struct str name);
 
 /* Decodes a chunked body. Zero-initialise; max_body bounds the decoded size. */
 struct http_chunked {

@@ -33,8 +33,8 @@ static int parse_status_line(struct http_reply_head *head, const char **at, cons
 /* More than one word about the length of the body, and the words may differ: nothing can be trusted then. */
 static int framing(struct http_reply_head *head, struct err *e)
 {
-    unsigned lengths = http_reply_header_count(head, STR("content-length"));
-    unsigned codings = http_reply_header_count(head, STR("transfer-encoding"));
+    unsigned lengths = http_reply_field_count(head, STR("content-length"));
+    unsigned codings = http_reply_field_count(head, STR("transfer-encoding"));
     if (lengths + codings > 1)
         return bad(e, "more than one header says how long the body is");
     if (codings && !str_ieq(http_reply_field(head, STR("transfer-encoding")), STR("chunked")))
@@ -84,7 +84,7 @@ struct str http_reply_field(const struct http_reply_head *head, struct str name)
     return STR_NONE;
 }
 
-unsigned http_reply_header_count(const struct http_reply_head *head, struct str name)
+unsigned http_reply_field_count(const struct http_reply_head *head, struct str name)
 {
     unsigned n = 0;
     for (size_t i = 0; i < head->nheaders; i++)

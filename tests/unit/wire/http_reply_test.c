@@ -57,8 +57,8 @@ static void headers_are_found(void **state)
     assert_str(http_reply_field(&head, STR("b")), "two");
     assert_str(http_reply_field(&head, STR("empty")), "");
     assert_null(http_reply_field(&head, STR("c")).p);
-    assert_int_equal(http_reply_header_count(&head, STR("a")), 2);
-    assert_int_equal(http_reply_header_count(&head, STR("c")), 0);
+    assert_int_equal(http_reply_field_count(&head, STR("a")), 2);
+    assert_int_equal(http_reply_field_count(&head, STR("c")), 0);
 }
 
 static void refuse(const char *text)
