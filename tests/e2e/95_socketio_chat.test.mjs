@@ -215,7 +215,7 @@ test('errors reach the sender alone, and nothing is stored', async (t) => {
 });
 
 test('a model that fails is apologised for, and the front end is released', async (t) => {
-    const { upstream, server } = await withUpstream(t, { LLM_RETRIES: '0' });
+    const { upstream, server } = await withUpstream(t, { UPSTREAM_RETRIES: '0' });
     upstream.next({ status: 500, body: '{"error":{"message":"secret detail"}}' });
     const socket = await connect(t, server.url);
     socket.emit('stream_chat', { message: 'hello' });
