@@ -32,6 +32,7 @@
     X(cmd_ln_free_r)                                                                                                   \
     X(cmd_ln_init)                                                                                                     \
     X(err_set_callback)                                                                                                \
+    X(err_set_logfp)                                                                                                   \
     X(fe_end_utt)                                                                                                      \
     X(fe_process_frames)                                                                                               \
     X(fe_start_stream)                                                                                                 \
@@ -107,6 +108,7 @@ static int load_libraries(const char *folder, struct err *e)
         return -1;
     sphinx = found;
     sphinx.err_set_callback(NULL, NULL); /* it would write pages to stderr */
+    sphinx.err_set_logfp(NULL);
     loaded = true;
     return 0;
 }
