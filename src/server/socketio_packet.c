@@ -196,6 +196,16 @@ static void expect_attachments(struct sio_client *c, size_t ns, const struct sio
     c->incoming = in;
 }
 
+/* Clients of Engine.IO 3 say in the namespace's query what later ones say in auth. */
+static void connect_with_query(struct sio_client *c, struct str nsp, struct str query)
+{
+    struct buf text = BUF_INIT(6 * query.n + 2);
+    sio_query_auth(&text, query);
+    struct json_value auth = {.type = JSON_OBJECT, .raw = buf_str(&text)};
+    sio_client_connect(c, nsp, &auth);
+    buf_free(&text);
+}
+
 static void take_packet(struct sio_client *c, struct str text)
 {
     struct sio_packet packet;
@@ -204,11 +214,14 @@ static void take_packet(struct sio_client *c, struct str text)
         sio_client_violation(c);
         return;
     }
-    struct str query;
+    struct str query = STR_NONE;
     if (eio_version(c->session) == EIO_V3)
         packet.nsp = sio_nsp_path(packet.nsp, &query);
     if (packet.type == SIO_CONNECT) {
-        sio_client_connect(c, packet.nsp, &packet.data);
+        if (query.n && packet.data.type == JSON_NONE)
+            connect_with_query(c, packet.nsp, query);
+        else
+            sio_client_connect(c, packet.nsp, &packet.data);
         return;
     }
     size_t ns = sio_find_namespace(server, packet.nsp);

@@ -108,5 +108,8 @@ int http_path_decode(struct buf *out, struct str s, bool segment);
 /* Value of the first query or form parameter of that name, percent-decoded with '+' as space, into out as above. 1 when
  * present, 0 when not (out untouched), -1 when malformed. */
 int http_query_get(struct buf *out, struct str query, struct str name);
+/* Takes the first parameter off *query: 1, its name and its value decoded as above; 0 when there is none left; -1 when
+ * it is malformed, the next call goes on behind it. */
+int http_query_next(struct str *query, struct buf *name, struct buf *value);
 
 #endif

@@ -123,16 +123,30 @@ static bool name_is(struct str encoded, struct str name)
     return encoded.n == 0 && name.n == 0;
 }
 
+/* `name=value`, still encoded. */
+static struct str take_name(struct str *pair)
+{
+    ptrdiff_t eq = str_find_char(*pair, '=');
+    struct str name = eq < 0 ? *pair : str_n(pair->p, (size_t)eq);
+    *pair = eq < 0 ? str_n(pair->p + pair->n, 0) : str_from(*pair, (size_t)eq + 1);
+    return name;
+}
+
 int http_query_get(struct buf *out, struct str query, struct str name)
 {
     struct str pair;
-    while (str_split(&query, '&', &pair)) {
-        ptrdiff_t eq = str_find_char(pair, '=');
-        struct str key = eq < 0 ? pair : str_n(pair.p, (size_t)eq);
-        if (!name_is(key, name))
-            continue;
-        struct str value = eq < 0 ? str_n(pair.p + pair.n, 0) : str_from(pair, (size_t)eq + 1);
-        return decode(out, value, PARAMETER) < 0 ? -1 : 1;
-    }
+    while (str_split(&query, '&', &pair))
+        if (name_is(take_name(&pair), name))
+            return decode(out, pair, PARAMETER) < 0 ? -1 : 1;
     return 0;
+}
+
+int http_query_next(struct str *query, struct buf *name, struct buf *value)
+{
+    struct str pair = STR("");
+    while (!pair.n)
+        if (!str_split(query, '&', &pair))
+            return 0;
+    bool good = decode(name, take_name(&pair), PARAMETER) == 0 && decode(value, pair, PARAMETER) == 0;
+    return good ? 1 : -1;
 }

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/utf8.h"
+#include "wire/http.h"
 #include "wire/json_impl.h"
 
 static const struct str reserved[] = {
@@ -297,6 +298,24 @@ struct str sio_nsp_path(struct str nsp, struct str *query)
     ptrdiff_t mark = str_find_char(nsp, '?');
     *query = mark < 0 ? STR_NONE : str_from(nsp, (size_t)mark + 1);
     return mark < 0 ? nsp : str_n(nsp.p, (size_t)mark);
+}
+
+int sio_query_auth(struct buf *out, struct str query)
+{
+    struct buf name = BUF_INIT(query.n + 1), value = BUF_INIT(query.n + 1);
+    int got, rc = buf_byte(out, '{');
+    bool first = true;
+    while (rc == 0 && (got = http_query_next(&query, &name, &value)) != 0) {
+        if (got < 0)
+            continue;
+        if ((!first && buf_byte(out, ',') < 0) || json_put_str(out, buf_str(&name)) < 0 || buf_byte(out, ':') < 0 ||
+            json_put_str(out, buf_str(&value)) < 0)
+            rc = -1;
+        first = false;
+    }
+    buf_free(&name);
+    buf_free(&value);
+    return rc < 0 ? rc : buf_byte(out, '}');
 }
 
 struct json_iter sio_args(const struct sio_packet *packet)

@@ -48,6 +48,9 @@ int sio_decode(struct str text, unsigned max_attachments, struct sio_packet *out
 /* Splits the namespace of an old client's CONNECT, `/admin?token=x`: the part before the question mark; *query the part
  * behind it, STR_NONE when there is none. Protocol 5 takes the namespace as it stands. */
 struct str sio_nsp_path(struct str nsp, struct str *query);
+/* Appends what such a query says as later clients say it in auth: a JSON object of texts. Malformed parameters are left
+ * out. -1 past out's ceiling; six times the query and two bytes suffice. */
+int sio_query_auth(struct buf *out, struct str query);
 
 /* Whether a string is the name of an event that the libraries keep for themselves: never sent, refused when received.
  */

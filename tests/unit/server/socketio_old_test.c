@@ -104,6 +104,8 @@ static void old_clients(void **state)
     await_closed(2, "client namespace disconnect");
     sioc_send(&c, "40/custom?{\"refuse\":1},{\"refuse\":1}");
     sioc_expect(&c, "44/custom,\"Not \\\"you\\\"\"");
+    sioc_send(&c, "40/custom?a=b&refuse=1");
+    sioc_expect(&c, "44/custom,\"Not \\\"you\\\"\"");
     sioc_send(&c, "40");
     sioc_expect(&c, "40");
     sioc_send(&c, "40");

@@ -97,6 +97,24 @@ static void queries(void **state)
     assert_int_equal(http_query_get(&out, STR_NONE, STR("a")), 0);
 }
 
+static void walking_queries(void **state)
+{
+    (void)state;
+    struct str q = STR("a=1&&b+c=x%26z&d&%zz=1&=2&e=%ff&f=3");
+    const char *const expected[][2] = {{"a", "1"}, {"b c", "x&z"}, {"d", ""}, {NULL}, {"", "2"}, {NULL}, {"f", "3"}};
+    struct buf value = BUF_INIT(64);
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        assert_int_equal(http_query_next(&q, &out, &value), expected[i][0] ? 1 : -1);
+        if (!expected[i][0])
+            continue;
+        assert_out(expected[i][0]);
+        assert_true(str_eqc(buf_str(&value), expected[i][1]));
+    }
+    assert_int_equal(http_query_next(&q, &out, &value), 0);
+    assert_int_equal(http_query_next(&q, &out, &value), 0);
+    buf_free(&value);
+}
+
 static int free_out(void **state)
 {
     (void)state;
@@ -107,9 +125,10 @@ static int free_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_lines), cmocka_unit_test(every_error_has_its_status_line),
-        cmocka_unit_test(paths),        cmocka_unit_test(malformed_paths),
-        cmocka_unit_test(path_ceiling), cmocka_unit_test(queries),
+        cmocka_unit_test(status_lines),    cmocka_unit_test(every_error_has_its_status_line),
+        cmocka_unit_test(paths),           cmocka_unit_test(malformed_paths),
+        cmocka_unit_test(path_ceiling),    cmocka_unit_test(queries),
+        cmocka_unit_test(walking_queries),
     };
     return cmocka_run_group_tests(tests, NULL, free_out);
 }

@@ -363,6 +363,29 @@ static void arguments(void **state)
     }
 }
 
+static void assert_auth(struct str query, const char *expected)
+{
+    struct buf out = BUF_INIT(6 * query.n + 2);
+    assert_int_equal(sio_query_auth(&out, query), 0);
+    assert_true(str_eqc(buf_str(&out), expected));
+    buf_free(&out);
+}
+
+static void queries_of_old_clients(void **state)
+{
+    (void)state;
+    assert_auth(STR("token=a%20b+c&x=1"), "{\"token\":\"a b c\",\"x\":\"1\"}");
+    assert_auth(STR_NONE, "{}");
+    assert_auth(STR("&&"), "{}");
+    assert_auth(STR("a"), "{\"a\":\"\"}");
+    assert_auth(STR("="), "{\"\":\"\"}");
+    assert_auth(STR("a=%01%22"), "{\"a\":\"\\u0001\\\"\"}");
+    assert_auth(STR("bad=%zz&%=1&good=1&x=%ff"), "{\"good\":\"1\"}");
+    struct buf small = BUF_INIT(8);
+    assert_int_equal(sio_query_auth(&small, STR("token=1")), -1);
+    buf_free(&small);
+}
+
 static void namespaces(void **state)
 {
     (void)state;
@@ -536,6 +559,7 @@ int main(void)
         cmocka_unit_test(places),
         cmocka_unit_test(as_many_attachments_as_allowed),
         cmocka_unit_test(arguments),
+        cmocka_unit_test(queries_of_old_clients),
         cmocka_unit_test(namespaces),
         cmocka_unit_test(nesting),
         cmocka_unit_test(cut_packets),
