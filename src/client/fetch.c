@@ -174,15 +174,14 @@ static int wait_until(struct fetch *f, bool (*there)(const struct fetch *f), str
     return result;
 }
 
-/* Header injection is refused here, whoever made the value. */
-static bool headers_clean(const struct fetch_request *rq)
+bool headers_clean(const struct fetch_header *headers, size_t n, struct str path)
 {
-    for (size_t i = 0; i < rq->nheaders; i++)
-        for (size_t k = 0; k < rq->headers[i].value.n; k++)
-            if ((unsigned char)rq->headers[i].value.p[k] < 0x20 && rq->headers[i].value.p[k] != '\t')
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < headers[i].value.n; k++)
+            if ((unsigned char)headers[i].value.p[k] < 0x20 && headers[i].value.p[k] != '\t')
                 return false;
-    for (size_t k = 0; k < rq->path.n; k++)
-        if ((unsigned char)rq->path.p[k] <= 0x20 || rq->path.p[k] == 0x7f)
+    for (size_t k = 0; k < path.n; k++)
+        if ((unsigned char)path.p[k] <= 0x20 || path.p[k] == 0x7f)
             return false;
     return true;
 }
@@ -295,14 +294,6 @@ static int no_reply(struct fetch *f, struct err *e)
     return err_set(e, ERR_UPSTREAM_UNREACHABLE, "%s cannot be reached: %s", name, curl_easy_strerror(f->result));
 }
 
-static int refuse_by_breaker(struct upstream_local *local, struct err *e)
-{
-    err_set(e, ERR_OVERLOADED, "%s is not available. Please try again.", upstream_name(local->upstream));
-    if (e)
-        e->retry_after_ms = (int)breaker_wait_ms(&local->breaker, loop_now_ms(loop_self()));
-    return -1;
-}
-
 /* One attempt, until its status and headers are there: 0, or -1 with *e. */
 static int attempt(struct fetch *f, const char *method, struct err *e)
 {
@@ -310,7 +301,7 @@ static int attempt(struct fetch *f, const char *method, struct err *e)
     uint64_t began = clock_mono_ns();
     f->retry_safe = false;
     if (!breaker_admit(breaker, loop_now_ms(f->loop)))
-        return refuse_by_breaker(f->local, e);
+        return upstream_refuse(f->local, e);
     attempt_begin(f, method);
     if (wait_until(f, head_there, e) < 0) {
         breaker_abandon(breaker, loop_now_ms(f->loop));
@@ -389,11 +380,7 @@ static enum outcome outcome_of(const struct fetch *f, int result, const struct e
 {
     if (result == 0)
         return f->status >= 500 ? OUTCOME_FAILED : f->status >= 400 ? OUTCOME_REFUSED : OUTCOME_OK;
-    if (e->code == ERR_CANCELLED)
-        return OUTCOME_CANCELLED;
-    if (e->code == ERR_TIMEOUT)
-        return OUTCOME_TIMEOUT;
-    return e->code == ERR_OVERLOADED ? OUTCOME_OVERLOADED : OUTCOME_UNREACHABLE;
+    return upstream_outcome(e);
 }
 
 struct fetch *fetch_open(struct upstream *u, const struct fetch_request *request, struct err *e)
@@ -402,11 +389,11 @@ struct fetch *fetch_open(struct upstream *u, const struct fetch_request *request
     struct err scratch = {0};
     if (!e)
         e = &scratch;
-    if (!headers_clean(request)) {
+    if (!headers_clean(request->headers, request->nheaders, request->path)) {
         err_set(e, ERR_INVALID_REQUEST, "A request header has a control character");
         return NULL;
     }
-    int result = upstream_ready(u) ? upstream_enter(local, e) : refuse_by_breaker(local, e);
+    int result = upstream_ready(u) ? upstream_enter(local, e) : upstream_refuse(local, e);
     if (result < 0) {
         metric_inc(u->calls[outcome_of(NULL, result, e)]);
         return NULL;

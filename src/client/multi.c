@@ -194,6 +194,7 @@ void client_thread_end(void)
     struct multi *m = self;
     if (!m)
         return;
+    ws_client_end_all();
     while (!list_empty(&m->running)) {
         struct transfer *transfer = container_of(m->running.next, struct transfer, link);
         multi_remove(transfer);

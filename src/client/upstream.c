@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "client/multi.h"
 #include "loop/task.h"
+#include "net/tls.h"
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static void register_metrics(struct upstream *u)
     u->cut = metric_counter("parley_upstream_cut_total", "Replies of upstream services that broke off", label);
     u->breakers_open =
         metric_gauge("parley_upstream_breakers_open", "Loops whose breaker refuses calls to the service", label);
+    u->websockets = metric_gauge("parley_upstream_websockets", "Open WebSockets to upstream services", label);
     buf_free(&labels);
 }
 
@@ -72,6 +74,7 @@ struct upstream *upstream_new(const struct upstream_config *config)
     u->id = next_id++;
     if (str_starts(base, STR("https:")) || (config->proxy && str_starts(str_c(config->proxy), STR("https:"))))
         u->trust = make_trust(&u->config);
+    pthread_mutex_init(&u->tls_lock, NULL);
     register_metrics(u);
     return u;
 }
@@ -81,6 +84,8 @@ struct upstream *upstream_free(struct upstream *u)
     if (!u)
         return NULL;
     X509_STORE_free(u->trust);
+    tls_client_free(u->tls);
+    pthread_mutex_destroy(&u->tls_lock);
     free((char *)u->config.name);
     free((char *)u->config.base_url);
     free((char *)u->config.ca_file);
@@ -88,6 +93,17 @@ struct upstream *upstream_free(struct upstream *u)
     free((char *)u->config.no_proxy);
     free(u);
     return NULL;
+}
+
+struct tls_client *upstream_tls(struct upstream *u)
+{
+    struct err e;
+    pthread_mutex_lock(&u->tls_lock);
+    if (!u->tls && !(u->tls = tls_client_new(u->config.ca_file, &e)))
+        log_error("client", "ca_file_unusable", F_C("upstream", u->config.name), F_ERR(&e));
+    struct tls_client *tls = u->tls;
+    pthread_mutex_unlock(&u->tls_lock);
+    return tls;
 }
 
 const char *upstream_name(const struct upstream *u)
@@ -103,6 +119,23 @@ const char *upstream_base_url(const struct upstream *u)
 bool upstream_ready(struct upstream *u)
 {
     return breaker_ready(&upstream_local(u)->breaker, loop_now_ms(loop_self()));
+}
+
+int upstream_refuse(struct upstream_local *local, struct err *e)
+{
+    err_set(e, ERR_OVERLOADED, "%s is not available. Please try again.", upstream_name(local->upstream));
+    if (e)
+        e->retry_after_ms = (int)breaker_wait_ms(&local->breaker, loop_now_ms(loop_self()));
+    return -1;
+}
+
+enum outcome upstream_outcome(const struct err *e)
+{
+    if (e->code == ERR_CANCELLED)
+        return OUTCOME_CANCELLED;
+    if (e->code == ERR_TIMEOUT)
+        return OUTCOME_TIMEOUT;
+    return e->code == ERR_OVERLOADED ? OUTCOME_OVERLOADED : OUTCOME_UNREACHABLE;
 }
 
 static void breaker_changed(struct breaker *b, enum breaker_state next)
