@@ -281,7 +281,8 @@ static void slow_clients(void **state)
     char offset[64];
     kept_begin(&c, "");
     live_do(&env.lives[0], do_choke);
-    sioc_vanish(&c);
+    await_lost(1);
+    sioc_free(&c);
     sioc_come_back(&again, &c, NULL);
     sioc_expect_number(&again, 1, offset);
     sioc_expect_number(&again, 2, offset);

@@ -45,16 +45,22 @@ static inline void sioc_not_recovered(struct sioc *c, const struct sioc *before,
     assert_string_not_equal(c->pid, before->pid);
 }
 
+/* Until so many sockets wait for their clients. */
+static inline void await_lost(size_t n)
+{
+    for (int waited = 0; sio_count_lost(env.sio) < n; waited++) {
+        if (waited > CLIENT_PATIENCE)
+            fail_msg("%zu are lost instead of %zu", sio_count_lost(env.sio), n);
+        usleep(1000);
+    }
+}
+
 /* Goes away, and is missed. */
 static inline void sioc_vanish(struct sioc *c)
 {
     size_t lost = sio_count_lost(env.sio);
     sioc_free(c);
-    for (int waited = 0; sio_count_lost(env.sio) == lost; waited++) {
-        if (waited > CLIENT_PATIENCE)
-            fail_msg("the client is not missed");
-        usleep(1000);
-    }
+    await_lost(lost + 1);
 }
 
 /* On any loop. */
