@@ -62,6 +62,8 @@ static int check_tts(struct tts_request *rq, struct err *e)
         return err_set(e, ERR_INVALID_REQUEST, "There is no text to speak");
     if (count_characters(rq->text) > SPEECH_TEXT_MAX)
         return err_set(e, ERR_INVALID_REQUEST, "The text to speak has more than %d characters", SPEECH_TEXT_MAX);
+    if (count_characters(rq->instructions) > SPEECH_TEXT_MAX)
+        return err_set(e, ERR_INVALID_REQUEST, "The instructions have more than %d characters", SPEECH_TEXT_MAX);
     if (!(rq->speed >= SPEED_MIN && rq->speed <= SPEED_MAX))
         return err_set(e, ERR_INVALID_REQUEST, "The speed must be %g to %g", SPEED_MIN, SPEED_MAX);
     if ((int)rq->format < 0 || rq->format >= SPEECH_FORMATS)

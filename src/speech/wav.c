@@ -20,3 +20,9 @@ void wav_head(char out[WAV_HEAD], unsigned rate)
     put_le(out + 34, 16, 2);       /* bits */
     memcpy(out + 36, "data\xff\xff\xff\xff", 8);
 }
+
+void wav_set_length(char head[WAV_HEAD], size_t n)
+{
+    put_le(head + 4, (unsigned)(n + WAV_HEAD - 8), 4);
+    put_le(head + 40, (unsigned)n, 4);
+}
