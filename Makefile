@@ -19,7 +19,7 @@ define build
 	@cmake --build $(2) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
-.PHONY: all parley run test test-unit test-threads test-e2e check coverage bench fuzz format format-check lint install \
+.PHONY: all parley run client test test-unit test-threads test-e2e check coverage bench fuzz format format-check lint install \
 	deps check-deps check-deps-test clean help
 .DEFAULT_GOAL := all
 
@@ -28,8 +28,13 @@ all: parley ## build build/parley
 parley: check-deps
 	$(call build,release,build,parley)
 
+# The official client's bundles, where a front end's page may load them from: of `make client`, or of the tests.
+CLIENT_BUNDLES = $(firstword $(wildcard web/node_modules/socket.io-client/dist tests/node_modules/socket.io-client/dist))
+
 run: parley ## build and start the server with its embedded defaults (ARGS="--port 9000")
-	@exec build/parley serve $(ARGS)
+	@$(if $(SOCKETIO_CLIENT),,$(if $(CLIENT_BUNDLES),SOCKETIO_CLIENT=$(CLIENT_BUNDLES))) exec build/parley serve $(ARGS)
+
+client: web/node_modules/.package-lock.json ## fetch the official Socket.IO client, to be served and installed (needs npm)
 
 test: test-unit test-threads test-e2e ## everything: units and contracts (ASan, UBSan, TSan), checks, end to end
 
@@ -39,7 +44,7 @@ test-unit: check-deps-test
 
 test-threads: check-deps-test
 	$(call build,tsan,build-tsan,threaded_tests)
-	$(call CTEST,build-tsan) -R '^(unit/(base|loop|net|server|client|store|llm|chat|api)|contract)/'
+	$(call CTEST,build-tsan) -R '^(unit/(base|loop|net|server|client|store|llm|speech|chat|api)|contract)/'
 
 test-e2e: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,debug,build-debug,parley)

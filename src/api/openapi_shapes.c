@@ -21,6 +21,25 @@ static const struct openapi_shape shapes[] = {
     {HTTP_GET, "/api/status", NULL, "Any", NULL, NULL},
     {HTTP_GET, "/", NULL, "Text", NULL, NULL},
     {HTTP_GET, "/metrics", NULL, "EventStream", NULL, "text/plain"},
+    {HTTP_GET, "/api/chat/agents", NULL, "Agents", NULL, NULL},
+    {HTTP_GET, "/api/validation/stats", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/api/validation/logs", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/api/validation/logs/:agent", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/api/validation/failed", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/api/validation/summary", NULL, "Any", NULL, NULL},
+    {HTTP_POST, "/api/validation/clear", NULL, "Text", NULL, NULL},
+    {HTTP_GET, "/socket.io/", NULL, "EventStream", NULL, "text/plain"},
+    {HTTP_POST, "/socket.io/", NULL, "EventStream", NULL, "text/html"},
+    {HTTP_GET, "/api/socket.io/", NULL, "EventStream", NULL, "text/plain"},
+    {HTTP_POST, "/api/socket.io/", NULL, "EventStream", NULL, "text/html"},
+    {HTTP_GET, "/socket.io/socket.io.js", NULL, "EventStream", NULL, "application/javascript"},
+    {HTTP_GET, "/socket.io/socket.io.min.js", NULL, "EventStream", NULL, "application/javascript"},
+    {HTTP_GET, "/socket.io/socket.io.esm.min.js", NULL, "EventStream", NULL, "application/javascript"},
+    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js", NULL, "EventStream", NULL, "application/javascript"},
+    {HTTP_GET, "/socket.io/socket.io.js.map", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.min.js.map", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.esm.min.js.map", NULL, "Any", NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js.map", NULL, "Any", NULL, NULL},
 };
 
 const struct openapi_shape *openapi_shape_of(enum http_method method, const char *path)
@@ -47,6 +66,7 @@ const struct openapi_shape *openapi_shape_of(enum http_method method, const char
 const char openapi_schemas[] = "{"
     P("Any", ANY) ","
     P("EventStream", STRING) ","
+    P("Agents", ARRAY(OBJECT(P("id", STRING) "," P("name", STRING) "," P("description", STRING)))) ","
     P("Text", OBJECT(P("message", STRING))) ","
     P("Title", REQUIRED(P("title", STRING), "\"title\"")) ","
     P("Cancelled", OBJECT(P("cancelled", BOOLEAN) "," P("conversationId", STRING))) ","

@@ -117,7 +117,7 @@ const struct setting settings[] = {
 
     HEADING("Who may come in"),
     {NAMES("API_TOKEN"), SECRET_RELOADS(api_token),
-     HELP("token that opens the dialects without accounts: Authorization: Bearer, or ?token= on a WebSocket")},
+     HELP("token that opens the dialects without accounts: Authorization: Bearer, or ?token= on sockets")},
     {NAMES("OPEN_DIALECTS"), SET(open_dialects, "aimcs|openai|chat|pichat|care"), RELOADS,
      HELP("dialects that need no token in production; care lets its Socket.IO clients name any user")},
     {NAMES("JWT_SECRET"), SECRET(jwt_secret),

@@ -26,7 +26,7 @@ struct rate_limit *rate_limit_free(struct rate_limit *rl); /* takes NULL, return
 void rate_limit_set(struct rate_limit *rl, uint64_t limit, uint64_t window_ms);
 bool rate_limit_is_on(const struct rate_limit *rl);
 
-/* Whether the limit concerns this path: /api/… and /v1/…. */
+/* Whether the limit concerns this path: /api/… and /v1/…, but not the requests of a Socket.IO session. */
 bool rate_limit_covers(struct str path);
 /* Counts one request. now_ms: any monotonic clock, the same for all calls. */
 struct rate_verdict rate_limit_take(struct rate_limit *rl, const struct in6_addr *client, uint64_t now_ms);

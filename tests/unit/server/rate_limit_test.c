@@ -145,6 +145,7 @@ static void only_api_paths_are_covered(void **state)
     assert_true(rate_limit_covers(STR("/v1/models")));
     assert_false(rate_limit_covers(STR("/health")));
     assert_false(rate_limit_covers(STR("/apis")));
+    assert_false(rate_limit_covers(STR("/api/socket.io/")));
     assert_false(rate_limit_covers(STR("/")));
 }
 
