@@ -15,7 +15,7 @@ struct media_config {
     unsigned workers;       /* processes at most; 0: 4. Beyond: OVERLOADED after queue_timeout */
     unsigned queue_timeout; /* ms a stream waits for a free worker; 0: 5000 */
     unsigned stall_timeout; /* ms a worker may think about what it has; 0: 10000 */
-    size_t memory;          /* bytes of address space per worker; 0: 512 MiB */
+    size_t memory;          /* bytes of address space per worker, 190 MiB of them for libraries; 0: 512 MiB */
     unsigned max_seconds;   /* of audio per stream; 0: 3600 */
     unsigned idle_timeout;  /* ms until the process that makes the workers ends for want of work; 0: 60000 */
     const char *program;    /* this executable; NULL: /proc/self/exe */
@@ -38,8 +38,9 @@ struct media_encode {
 /* Park until a worker is free. NULL with *e: OVERLOADED, NOT_CONFIGURED (the libraries are missing). */
 struct media_stream *media_open_decode(struct media *media, const struct media_decode *how, struct err *e);
 struct media_stream *media_open_encode(struct media *media, const struct media_encode *how, struct err *e);
-/* Hands over a slice of input, however it is cut; parks while the worker is behind. -1 with *e: INVALID_REQUEST (not
- * audio, broken, too long) as soon as it is known. */
+/* Hands over a slice of input, however it is cut; parks while the worker is behind, and so while nobody reads what it
+ * makes (some 500 KiB wait at most). -1 with *e: INVALID_REQUEST (not audio, broken, too long) as soon as it is known.
+ */
 int media_write(struct media_stream *s, struct str bytes, struct err *e);
 int media_finish(struct media_stream *s, struct err *e); /* no more input */
 /* Parks for output: 1 and *out (valid until the next call), 0 at the end, -1 with *e. May run in another task than

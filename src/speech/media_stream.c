@@ -172,6 +172,8 @@ static void take_packets(struct media_stream *s, bool all)
         int got = media_packet_receive(s->fd, &type, room, &n, MSG_DONTWAIT);
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
+        if (got < 0 && errno == ECONNRESET) /* it left input unread; its last words come behind this */
+            continue;
         if (got > 0) {
             on_packet(s, type, room, n);
             continue;
@@ -455,6 +457,7 @@ static int collect(struct media_stream *s, struct str bytes, struct buf *out, st
         got = media_read(s, &piece, e);
         if (got > 0 && buf_str_add(out, piece) < 0)
             return err_set(e, ERR_INVALID_REQUEST, "The audio is too long");
+        let_go(s); /* a piece that is held would keep the worker waiting, and so the writer */
     }
     return got;
 }
