@@ -25,8 +25,6 @@
 #define LONGEST  MS(20000) /* … and one this long without */
 #define TEXT_MAX KIB(64)
 #define QUEUED   MIB(8)
-/* Words that pocketsphinx is less sure of than this count only when there was a voice. */
-#define DOUBTFUL 0.5
 
 #define SPHINXBASE_FUNCTIONS(X)                                                                                        \
     X(cmd_ln_free_r)                                                                                                   \
@@ -310,14 +308,12 @@ static int segment_end(struct recognizer *r, struct err *e)
         return failed(e);
     int32 score;
     const char *words = sphinx.ps_get_hyp(r->ps, &score);
-    if (words && words[0]) {
+    if (words && words[0] && r->voice) { /* it hears a word in loud noise now and then, and is sure of it */
         segment_sureness(r, &sureness, &frames);
-        if (r->voice || sureness >= DOUBTFUL * frames) {
-            if (append_words(&r->text, words) < 0)
-                return err_set(e, ERR_INVALID_REQUEST, "The audio is too long");
-            r->sureness += sureness;
-            r->frames += frames;
-        }
+        if (append_words(&r->text, words) < 0)
+            return err_set(e, ERR_INVALID_REQUEST, "The audio is too long");
+        r->sureness += sureness;
+        r->frames += frames;
     }
     r->segment = 0;
     r->speech = false;
@@ -371,7 +367,7 @@ int recognizer_step(struct recognizer *r, struct err *e)
 struct str recognizer_text(struct recognizer *r)
 {
     int32 score;
-    const char *words = r->listening ? sphinx.ps_get_hyp(r->ps, &score) : NULL;
+    const char *words = r->listening && r->voice ? sphinx.ps_get_hyp(r->ps, &score) : NULL;
     if (!words || !words[0])
         return buf_str(&r->text);
     buf_clear(&r->shown);

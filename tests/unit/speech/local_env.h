@@ -60,54 +60,6 @@ static inline size_t count_words(const char *text)
     return split_words(text, words);
 }
 
-/* The whole of a text as audio. 0, or -1 with *e. */
-static inline int say(struct tts *tts, const struct tts_request *rq, struct buf *out, struct err *e)
-{
-    struct arena *arena = arena_new("say");
-    struct tts_stream *s = tts_open(tts, rq, arena, e);
-    struct str audio;
-    int got = s ? 1 : -1;
-    while (got > 0 && (got = tts_next(s, &audio, e)) > 0)
-        if (buf_str_add(out, audio) < 0)
-            got = err_set(e, ERR_INTERNAL_ERROR, "more audio than the test has room for");
-    tts_close(s);
-    arena_free(arena);
-    return got;
-}
-
-struct heard {
-    char text[1024];
-    double confidence;
-    uint64_t audio_ms;
-    unsigned partials;
-    char partial[1024]; /* the first one */
-};
-
-/* Writes the PCM in frames of 20 ms and reads what was understood. 0, or -1 with *e. */
-static inline int understand(struct stt *stt, const struct stt_request *rq, struct str pcm, struct heard *heard,
-                             struct err *e)
-{
-    struct arena *arena = arena_new("understand");
-    struct stt_event event;
-    struct stt_stream *s = stt_open(stt, rq, arena, e);
-    int result = s ? 0 : -1;
-    *heard = (struct heard){.confidence = -2};
-    for (size_t frame = rq->rate / 50 * 2; result == 0 && pcm.n; pcm = str_from(pcm, frame))
-        result = stt_write(s, str_n(pcm.p, MIN(pcm.n, frame)), e);
-    if (result == 0)
-        result = stt_finish(s, e);
-    while (result == 0 && (result = stt_next(s, &event, e)) > 0) {
-        str_copy(event.type == STT_FINAL ? heard->text : heard->partial, sizeof heard->text, event.text);
-        heard->partials += event.type == STT_PARTIAL;
-        heard->confidence = event.confidence;
-        heard->audio_ms = event.audio_ms;
-        result = 0;
-    }
-    stt_close(s);
-    arena_free(arena);
-    return result;
-}
-
 /* Tasks that run at the same time, and one that waits for them. */
 struct crowd {
     struct waitlist done;
@@ -147,6 +99,85 @@ static inline void crowd_end(struct crowd *crowd)
 {
     while (crowd->running)
         waitlist_wait(&crowd->done, NULL);
+}
+
+/* The whole of a text as audio. 0, or -1 with *e. */
+static inline int say(struct tts *tts, const struct tts_request *rq, struct buf *out, struct err *e)
+{
+    struct arena *arena = arena_new("say");
+    struct tts_stream *s = tts_open(tts, rq, arena, e);
+    struct str audio;
+    int got = s ? 1 : -1;
+    while (got > 0 && (got = tts_next(s, &audio, e)) > 0)
+        if (buf_str_add(out, audio) < 0)
+            got = err_set(e, ERR_INTERNAL_ERROR, "more audio than the test has room for");
+    tts_close(s);
+    arena_free(arena);
+    return got;
+}
+
+struct heard {
+    char text[1024];
+    double confidence;
+    uint64_t audio_ms;
+    unsigned partials;
+    char partial[1024]; /* the first one */
+};
+
+struct dictation {
+    struct stt_stream *s;
+    struct str pcm;
+    size_t frame; /* bytes of 20 ms */
+    int result;
+    struct err e;
+};
+
+static inline void dictate(void *arg)
+{
+    struct dictation *d = arg;
+    for (; d->result == 0 && d->pcm.n; d->pcm = str_from(d->pcm, d->frame))
+        d->result = stt_write(d->s, str_n(d->pcm.p, MIN(d->pcm.n, d->frame)), &d->e);
+    if (d->result == 0)
+        d->result = stt_finish(d->s, &d->e);
+}
+
+static inline int read_events(struct stt_stream *s, struct heard *heard, struct err *e)
+{
+    struct stt_event event;
+    int got;
+    bool final = false;
+    while ((got = stt_next(s, &event, e)) > 0) {
+        if (final)
+            return err_set(e, ERR_INTERNAL_ERROR, "an event behind the final one");
+        final = event.type == STT_FINAL;
+        if (final || heard->partials++ == 0)
+            str_copy(final ? heard->text : heard->partial, sizeof heard->text, event.text);
+        heard->confidence = event.confidence;
+        heard->audio_ms = event.audio_ms;
+    }
+    return got == 0 && !final ? err_set(e, ERR_INTERNAL_ERROR, "no final event") : got;
+}
+
+/* One task writes the PCM in frames of 20 ms, this one reads what was understood. 0, or -1 with *e. */
+static inline int understand(struct stt *stt, const struct stt_request *rq, struct str pcm, struct heard *heard,
+                             struct err *e)
+{
+    struct arena *arena = arena_new("understand");
+    struct dictation d = {.s = stt_open(stt, rq, arena, e), .pcm = pcm, .frame = rq->rate / 50 * 2};
+    int result = d.s ? 0 : -1;
+    *heard = (struct heard){.confidence = -2};
+    if (result == 0) {
+        struct crowd crowd;
+        crowd_begin(&crowd);
+        crowd_add(&crowd, dictate, &d);
+        result = read_events(d.s, heard, e);
+        crowd_end(&crowd);
+    }
+    if (result == 0 && d.result < 0)
+        *e = d.e;
+    stt_close(d.s);
+    arena_free(arena);
+    return result < 0 ? -1 : d.result;
 }
 
 /* Root mean square of PCM. */
