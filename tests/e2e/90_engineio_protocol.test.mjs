@@ -264,6 +264,7 @@ await everywhere(async (it, target) => {
         for (let i = 0; i < 11; i++) {
             await chunked.write(`${(100000).toString(16)}\r\n${'4'.padEnd(100000, 'x')}\r\n`).catch(() => {});
         }
+        await chunked.write('0\r\n\r\n').catch(() => {});
         assert.equal((await chunked.head()).status, 413);
         chunked.close();
     });

@@ -153,3 +153,19 @@ export class EngineSocket {
         this.raw.close();
     }
 }
+
+/** A WebSocket on which Socket.IO is spoken by hand, CONNECT included: `reply` is what the server said to it. */
+export async function connectNamespace(t, server, { connect = '40', ...options } = {}) {
+    const socket = await EngineSocket.open(server, { path: '/socket.io/', ...options });
+    t.after(() => socket.drop());
+    await socket.send(connect);
+    socket.reply = await socket.next();
+    return socket;
+}
+
+/** As connectNamespace for / and /custom, which greet with an event `auth`. */
+export async function connectGreeted(t, server, options) {
+    const socket = await connectNamespace(t, server, options);
+    socket.greeting = await socket.next();
+    return socket;
+}
