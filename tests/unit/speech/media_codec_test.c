@@ -90,6 +90,70 @@ static void the_cut_of_slices_does_not_matter(void **state)
     }
 }
 
+static AVFrame *vorbis_frame(const AVCodecContext *codec, int64_t at)
+{
+    AVFrame *frame = av_frame_alloc();
+    frame->nb_samples = codec->frame_size;
+    frame->format = codec->sample_fmt;
+    frame->sample_rate = codec->sample_rate;
+    frame->pts = at;
+    av_channel_layout_copy(&frame->ch_layout, &codec->ch_layout);
+    assert_int_equal(av_frame_get_buffer(frame, 0), 0);
+    for (int i = 0; i < 2 * frame->nb_samples; i++) {
+        double time = (double)(at + i / 2) / RATE;
+        ((float *)(void *)frame->data[i % 2])[i / 2] = (float)(sin(2 * M_PI * TONE_HZ * time) / 3);
+    }
+    return frame;
+}
+
+static void vorbis_packets(AVCodecContext *codec, AVFormatContext *format)
+{
+    AVPacket *packet = av_packet_alloc();
+    for (int64_t at = 0; at <= RATE; at += codec->frame_size) {
+        AVFrame *frame = at + codec->frame_size <= RATE ? vorbis_frame(codec, at) : NULL;
+        assert_int_equal(avcodec_send_frame(codec, frame), 0);
+        while (avcodec_receive_packet(codec, packet) == 0) {
+            av_packet_rescale_ts(packet, (AVRational){1, RATE}, format->streams[0]->time_base);
+            assert_true(av_write_frame(format, packet) >= 0);
+        }
+        av_frame_free(&frame);
+    }
+    av_packet_free(&packet);
+}
+
+/* One second of the tone, in stereo, as Ogg Vorbis, which is read but never written. */
+static struct buf vorbis_tone(void)
+{
+    struct remux r = {.out = BUF_INIT(MIB(1))};
+    const AVCodec *encoder = avcodec_find_encoder_by_name("libvorbis");
+    AVCodecContext *codec = avcodec_alloc_context3(encoder);
+    AVFormatContext *format = NULL;
+    AVIOContext *avio = remux_avio(&r, true, false);
+    codec->sample_fmt = AV_SAMPLE_FMT_FLTP;
+    codec->sample_rate = RATE;
+    av_channel_layout_default(&codec->ch_layout, 2);
+    assert_int_equal(avcodec_open2(codec, encoder, NULL), 0);
+    assert_true(avformat_alloc_output_context2(&format, NULL, "ogg", NULL) >= 0);
+    assert_true(avcodec_parameters_from_context(avformat_new_stream(format, NULL)->codecpar, codec) >= 0);
+    format->pb = avio;
+    assert_true(avformat_write_header(format, NULL) >= 0);
+    vorbis_packets(codec, format);
+    assert_true(av_write_trailer(format) >= 0);
+    avio_flush(avio);
+    avcodec_free_context(&codec);
+    avformat_free_context(format);
+    remux_avio_free(avio);
+    return r.out;
+}
+
+static void ogg_vorbis(void **state)
+{
+    (void)state;
+    struct buf file = vorbis_tone();
+    expect_tone(buf_str(&file), 1000, 1, 0.05);
+    buf_free(&file);
+}
+
 static void browsers_recordings(void **state)
 {
     static const char *const names[] = {"chromium.webm", "chromium.mp4"};
@@ -585,6 +649,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_comes_back),
         cmocka_unit_test(the_cut_of_slices_does_not_matter),
+        cmocka_unit_test(ogg_vorbis),
         cmocka_unit_test(browsers_recordings),
         cmocka_unit_test(output_flows_while_input_comes),
         cmocka_unit_test(encoders_do_not_wait_for_the_end),
