@@ -1,7 +1,7 @@
 /* All doors at once, without a network: server, api, chat, an embedded store and the demo model on one loop, clients on
  * the other ends of socket pairs. The first byte picks the door (see doors[]), the rest is what the client sends: a
  * body, the end of a path, or for WebSockets frames, one per line. A line may begin with
- *   TAB  it goes to a second socket, of the other dialect
+ *   TAB  it goes to a second socket, of the other dialect (of Socket.IO: the same)
  *   .    (alone) everything sent so far is answered first
  *   !    the store fails from here on: "!r" its reads, "!w" its writes, "!" neither any more */
 #include "fuzz.h"
@@ -57,6 +57,7 @@ static const struct door doors[] = {
     {'k', "POST", "/api/conversations/%s/cancel", "", false, false},
     {'w', "GET", "/ws", "", false, true},
     {'a', "GET", "/ws/audio", "", false, true},
+    {'o', "GET", "/socket.io/?EIO=4&transport=websocket", "", false, true},
     {'r', NULL, NULL, NULL, false, false}, /* raw bytes from the start */
 };
 
@@ -329,6 +330,13 @@ static void tick(void *arg)
     loop_post(world.loop, tick, p);
 }
 
+static const char *second_path(const struct door *door)
+{
+    if (door->letter == 'o')
+        return door->path;
+    return door->letter == 'w' ? "/ws/audio" : "/ws";
+}
+
 static void begin(void *arg)
 {
     struct play *p = arg;
@@ -337,7 +345,7 @@ static void begin(void *arg)
     if (p->door->frames) {
         p->fds[1] = connect_client();
         upgrade(p->fds[0], p->door->path);
-        upgrade(p->fds[1], p->door->letter == 'w' ? "/ws/audio" : "/ws");
+        upgrade(p->fds[1], second_path(p->door));
     }
     send_next(p);
     tick(p);
