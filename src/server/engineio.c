@@ -166,6 +166,8 @@ void eio_forget(struct eio_session *s)
 {
     if (s->coming)
         s->coming->session = NULL;
+    if (s->probe)
+        eio_socket_end(s);
     timer_stop(s->shard->loop, &s->timer);
     list_remove(&s->link);
     list_remove(&s->due);

@@ -209,7 +209,8 @@ void eio_finish(struct eio_session *s)
         eio_drop_queue(s);
     if (!s->socket)
         tell_poller(s, linger);
-    eio_socket_end(s);
+    if (!linger) /* one that upgrades gets its last packets on the WebSocket, when it asks for them there */
+        eio_socket_end(s);
     atomic_fetch_sub(&server->count, 1);
     metric_dec(eio_gauge(s));
     metric_inc(eio_metrics()->closed[s->end]);

@@ -130,6 +130,20 @@ static void change_over(struct eio_session *s)
     eio_check_drained(s);
 }
 
+/* As change_over for a session that is over: its client, which polls no more, gets the last packets and the end. */
+static void say_farewell(struct eio_session *s)
+{
+    struct websocket *ws = s->probe->ws;
+    s->ws = ws;
+    s->b64 = s->probe->b64;
+    drop_probe(s);
+    eio_flush(s);
+    s->ws = NULL;
+    let_go(ws, WS_NO_STATUS, SILENTLY);
+    s->state = EIO_OVER;
+    eio_make_due(s);
+}
+
 static void take_probe(struct eio_session *s, const struct eio_packet *packet)
 {
     struct eio_probe *probe = s->probe;
@@ -138,7 +152,7 @@ static void take_probe(struct eio_session *s, const struct eio_packet *packet)
         wait_for_client(probe);
         end_poll(s);
     } else if (packet && packet->type == EIO_UPGRADE) {
-        change_over(s);
+        s->state == EIO_LINGERING ? say_farewell(s) : change_over(s);
     } else {
         end_probe(s);
     }
@@ -210,7 +224,7 @@ static void on_message(struct websocket *ws, enum ws_opcode opcode, struct str d
     struct err e;
     struct eio_packet packet;
     struct eio_session *s = link_of(ws)->session;
-    if (!s || s->state != EIO_RUNNING)
+    if (!s || (s->state != EIO_RUNNING && s->ws == ws))
         return;
     struct buf scratch = BUF_INIT(s->shard->server->config.max_payload);
     bool good = opcode == WS_TEXT ? eio_text(eio_version(s), data, &scratch, &packet, &e) == 0

@@ -294,6 +294,34 @@ await everywhere(async (it, target) => {
         await session.gone();
     });
 
+    it('a client that is disconnected in the midst of its upgrade hears of it, wherever it goes on', async (t) => {
+        const ways = [['5', true], ['4', false], [undefined, false]];
+        // the original tells only a client that changes over at once
+        for (const [last, upgrades] of target.name === 'original' ? ways.slice(0, 1) : ways) {
+            const session = await Polling.open(server, PATH);
+            await session.send('40/lab');
+            await session.take(1);
+            const socket = await EngineSocket.open(server, { ...PATH, sid: session.sid });
+            t.after(() => socket.drop());
+            const held = session.poll();
+            await socket.send('2probe');
+            assert.equal(await socket.next(), '3probe');
+            assert.deepEqual(await held, ['6']);
+            await session.send('42/lab,["bye",true]'); // it polls no more, but has not changed over yet
+            if (last) {
+                await socket.send(last);
+            }
+            if (upgrades) {
+                assert.equal(await socket.next(), '41/lab,');
+                await socket.closed();
+            } else {
+                assert.deepEqual(await session.take(1), ['41/lab,']);
+                assert.equal((await session.poll()).at(-1), '1');
+            }
+            await session.gone();
+        }
+    });
+
     it('the server asks, the client answers once; a wrong id is nobody’s answer', async (t) => {
         const socket = await connectNamespace(t, server, { connect: '40/lab' });
         const ask = async (ms, ...args) => {
