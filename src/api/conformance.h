@@ -9,7 +9,7 @@
 /* The suites take one message per turn of their loop and lose a second one that comes in the same TCP segment, so some
  * messages keep a distance: the open packet from the answer to the upgrade (eio_config.open_delay), greetings from the
  * answer to CONNECT. */
-#define CONFORMANCE_DELAY_MS 10
+#define CONFORMANCE_DELAY_MS 25
 
 /* For sio_new, with any owner.
  *   /        emits `auth` with the CONNECT's auth; `message` comes back as `message-back`, `message-with-ack` as ack

@@ -32,7 +32,7 @@ static bool take_transport(struct http_request *rq, struct eio_ask *ask)
 static bool is_there(const struct eio_session *s, bool poll)
 {
     if (s->state == EIO_RUNNING)
-        return true;
+        return !eio_is_overdue(s);
     if (!poll || s->socket || s->poll)
         return false;
     return s->state == EIO_LINGERING || (s->state == EIO_ENDED && s->end == EIO_FORCED);

@@ -136,6 +136,8 @@ void eio_serve(struct eio_session *s);
 /* Ends it now, its transports too. */
 void eio_finish(struct eio_session *s);
 void eio_on_timer(struct timer *timer);
+/* The client's time to give a sign is over; the timer that says so is about to fire. */
+bool eio_is_overdue(const struct eio_session *s);
 
 /* ---- engineio_http.c: requests, and what is wrong with them ---- */
 

@@ -25,6 +25,8 @@ const char *eio_end_name(enum eio_end end)
 
 /* ---- Heartbeat ---- */
 
+#define BEAT_SLACK 4 /* ms; settings are 10 at least */
+
 static void restart(struct eio_session *s, uint64_t ms)
 {
     timer_start(s->shard->loop, &s->timer, ms);
@@ -48,20 +50,37 @@ void eio_begin(struct eio_session *s)
     restart(s, s->version == EIO_V3 ? silence_limit(s) : s->shard->server->config.ping_interval);
 }
 
-static void beat(struct eio_session *s)
+static void beat(struct eio_session *s, uint64_t late)
 {
     s->beating = true;
     s->extended = false;
     s->sent_before_beat = s->sent;
     s->beat_at = now(s);
-    restart(s, s->shard->server->config.ping_timeout);
+    restart(s, s->shard->server->config.ping_timeout - late);
     eio_send_control(s, EIO_PING);
+}
+
+/* A timer fires a little late, and the answer's is the second in a row: a client that knows both times finds the
+ * session over when they have passed. */
+static void beat_on_time(struct eio_session *s)
+{
+    uint64_t late = now(s) - s->timer.due + 1;
+    beat(s, MIN(late, (uint64_t)BEAT_SLACK));
+}
+
+bool eio_is_overdue(const struct eio_session *s)
+{
+    if (s->paused || s->opening)
+        return false;
+    if (s->version == EIO_V3)
+        return (uint32_t)now(s) - s->heard_at >= silence_limit(s);
+    return s->beating && now(s) + 1 >= s->timer.due;
 }
 
 void eio_confirm(struct eio_session *s)
 {
     if (s->version == EIO_V4 && s->state == EIO_RUNNING && !s->opening && !s->beating)
-        beat(s);
+        beat(s, 0);
 }
 
 uint64_t eio_heartbeat_age(const struct eio_session *s)
@@ -101,7 +120,7 @@ void eio_on_timer(struct timer *timer)
     else if (s->version == EIO_V3)
         check_silence(s);
     else if (!s->beating)
-        beat(s);
+        beat_on_time(s);
     else if (s->paused) /* the answer may lie unread */
         restart(s, s->shard->server->config.ping_timeout);
     else
