@@ -247,13 +247,14 @@ static int put_request(struct buf *out, const struct place *place, const struct 
         buf_addf(out, "\r\n%s: ", rq->headers[i].name);
         buf_str_add(out, rq->headers[i].value);
     }
-    return buf_lit(out, "\r\n\r\n");
+    buf_lit(out, "\r\n\r\n");
+    return out->len > LIMIT_HTTP_HEAD ? -1 : 0;
 }
 
 /* Sends the request and knows what its answer must say. */
 static int send_request(struct ws_opening *o, const struct place *place, struct err *e)
 {
-    struct buf out = BUF_INIT(LIMIT_HTTP_HEAD), key = BUF_INIT(24);
+    struct buf out = BUF_INIT(SIZE_MAX), key = BUF_INIT(24);
     uint8_t nonce[16];
     rand_bytes(nonce, sizeof nonce);
     base64_put(&key, str_n(nonce, sizeof nonce), false);
@@ -441,7 +442,7 @@ static struct ws_client *open_socket(const struct ws_client_request *rq, const s
 struct ws_client *ws_client_open(const struct ws_client_request *rq, struct arena *arena, struct str *refusal,
                                  struct err *e)
 {
-    struct buf url = BUF_INIT(LIMIT_HTTP_HEAD);
+    struct buf url = BUF_INIT(LIMIT_HTTP_TARGET);
     struct place place;
     struct err scratch = {0};
     struct ws_client *ws = NULL;
