@@ -30,7 +30,7 @@ struct server {
     int (*steer)(void *arg, const struct http_head *head); /* NULL: every loop serves what comes to it */
     void *steer_arg;
     void (*on_body)(struct http_request *rq); /* may be NULL */
-    pthread_mutex_t lock; /* guards loops[] and nloops while they come, config, addresses */
+    pthread_mutex_t lock;                     /* guards loops[] and nloops while they come, config, addresses */
     struct server_loop *loops[SERVER_LOOPS];
     atomic_size_t connections, websockets;
     struct map addresses;                 /* address -> struct address_count, only while a limit is set */
