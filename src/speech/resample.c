@@ -71,10 +71,12 @@ struct resampler *resampler_new(unsigned from, unsigned to)
 /* The part of the sum on one side: `distance` samples from the nearest to the middle, then outwards by `step`. */
 static float wing(const struct resampler *r, const float *nearest, ptrdiff_t step, float distance)
 {
-    float sum = 0, along = r->scale * STEPS;
-    for (float x = distance * along; x < CROSSINGS * STEPS; x += along, nearest += step) {
+    float sum = 0, along = r->scale * STEPS, x = distance * along;
+    while (x < CROSSINGS * STEPS) {
         int i = (int)x;
         sum += *nearest * (sinc[i] + (x - (float)i) * (sinc[i + 1] - sinc[i]));
+        nearest += step;
+        x += along;
     }
     return sum;
 }
