@@ -286,10 +286,19 @@ static bool sentence_ends(struct str plain, size_t at)
     return !islower((unsigned char)plain.p[next]) && !abbreviated(str_n(plain.p, at));
 }
 
+/* How long a character takes to say, in letters of ordinary words: figures and signs are read out. */
+static size_t weight(char c)
+{
+    return isalpha((unsigned char)c) || memchr(" .,;:!?'\"()-", c, 12) ? 1 : 4;
+}
+
 size_t text_piece(struct str plain, size_t max)
 {
-    size_t end = MIN(plain.n, max), comma = 0, space = 0;
-    for (size_t i = 0; i < end; i++) {
+    size_t i, comma = 0, space = 0, weighed = 0;
+    for (i = 0; i < plain.n; i++) {
+        weighed += weight(plain.p[i]);
+        if (weighed > max && i > 0)
+            return comma > i / 3 ? comma : space > 0 ? space : i;
         if (sentence_ends(plain, i)) {
             while (++i < plain.n && plain.p[i] != ' ')
                 ; /* closing quotes */
@@ -300,7 +309,5 @@ size_t text_piece(struct str plain, size_t max)
         if (plain.p[i] == ' ')
             space = i + 1;
     }
-    if (end == plain.n)
-        return end;
-    return comma > max / 3 ? comma : space > 0 ? space : end;
+    return plain.n;
 }

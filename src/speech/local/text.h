@@ -10,8 +10,8 @@
 int text_plain(struct str text, struct buf *out);
 /* Whether there is anything to say in plain text. */
 bool text_speakable(struct str plain);
-/* The length of the first piece of plain text that is spoken in one go: a sentence; when that is longer than `max` (at
- * least 1), up to a comma or a space. At least 1 unless the text is empty. */
+/* The length of the first piece of plain text that is spoken in one go: a sentence; when that has more than `max`
+ * letters (a figure or a sign counts for four), up to a comma or a space. At least 1 unless the text is empty. */
 size_t text_piece(struct str plain, size_t max);
 
 #endif

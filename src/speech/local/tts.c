@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-/* Spoken in one go, at the usual speed: some 14 s of audio and 0.15 s of work, which nothing interrupts. */
+/* Spoken in one go, at the usual speed: mostly some 14 s of audio and 0.15 s of work, which nothing interrupts. */
 #define PIECE_CHARACTERS 200
 #define PIECE_MIN        50
 #define AUDIO_MAX        MIB(16) /* of one piece */
@@ -93,6 +93,8 @@ static void take_piece(struct local_stream *s, struct job *job)
 static int make_piece(struct local_stream *s, struct err *e)
 {
     struct job job = {.s = s};
+    if (task_yield(e) < 0) /* the pool may start a piece too soon to be stopped: one after the other then */
+        return -1;
     err_set(&job.e, ERR_INTERNAL_ERROR, NULL);
     take_piece(s, &job);
     s->ended = job.last;

@@ -103,6 +103,7 @@ static void test_pieces(void **state)
                   "a long clause,| then another one without an |end");
     assert_pieces("no comma in this one at all", 10, "no comma |in this |one at all");
     assert_pieces("abcdefghijklmnop", 5, "abcde|fghij|klmno|p");
+    assert_pieces("call 555 1234 today", 18, "call 555 |1234 |today"); /* figures take longer */
     assert_int_equal(text_piece(STR(""), 10), 0);
 }
 
