@@ -566,6 +566,35 @@ static void tls_needs_trust(void **state)
     tls_free(tls);
 }
 
+/* Each on its own thread and loop, all with the same upstream. */
+static void *run_hellos(void *arg)
+{
+    for (int i = 0; i < 5; i++)
+        run_client(body_hello, arg);
+    return NULL;
+}
+
+static void threads_share_an_upstream(void **state)
+{
+    pthread_t threads[3];
+    struct err e;
+    (void)state;
+    ca_issue(&ca, certificate_file, key_file, "IP:127.0.0.1", 3600);
+    struct tls_context *tls = tls_new(certificate_file, key_file, &e);
+    start(tls);
+    point_to("https", "127.0.0.1", live.port);
+    config.ca_file = ca_file;
+    upstream = upstream_new(&config);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_create(&threads[i], NULL, run_hellos, NULL);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    upstream = upstream_free(upstream);
+    assert_int_equal(seen.opened, 15);
+    stop();
+    tls_free(tls);
+}
+
 static void proxies_are_passed(void **state)
 {
     struct proxy_peer proxy;
@@ -634,6 +663,7 @@ int main(void)
         cmocka_unit_test(open_sockets_take_no_place),
         cmocka_unit_test(urls_lead_to_their_place),
         cmocka_unit_test(tls_needs_trust),
+        cmocka_unit_test(threads_share_an_upstream),
         cmocka_unit_test(proxies_are_passed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
