@@ -15,18 +15,20 @@
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " ACCEPT   \
     "\r\n"
 
-static struct {
+struct answer {
     const char *reply; /* "" silence; NULL: the connection is closed */
     size_t split;      /* bytes per write; 0: all at once */
     bool hang;         /* says nothing more, else closes */
     bool reset;        /* closes with a reset */
-    char request[4096];
-    atomic_int requests;
-} script;
+};
 
-static void put_reply(struct buf *out, const char *request, const char *reply)
+static struct answer script; /* for the requests to come */
+static char request[4096];   /* the last one */
+static atomic_int requests;
+
+static void put_reply(struct buf *out, const char *asked, const char *reply)
 {
-    const char *key = strstr(request, "Sec-WebSocket-Key: ");
+    const char *key = strstr(asked, "Sec-WebSocket-Key: ");
     char accept[29];
     peer_assert(key && ws_accept(accept, str_n(key + 19, 24)) == 0);
     for (; *reply; reply++)
@@ -37,22 +39,22 @@ static void serve_script(struct peer *p, int fd)
 {
     struct buf out = BUF_INIT(MIB(1));
     (void)p;
-    if (!peer_read_head(fd, script.request, sizeof script.request))
+    if (!peer_read_head(fd, request, sizeof request))
         return;
-    atomic_fetch_add(&script.requests, 1);
-    if (script.reply) {
-        put_reply(&out, script.request, script.reply);
-        struct str rest = buf_str(&out);
-        while (rest.n) {
-            size_t n = script.split ? MIN(script.split, rest.n) : rest.n;
-            if (!peer_send(fd, (struct str){rest.p, n}))
-                break;
-            rest = str_from(rest, n);
-        }
-        if (script.hang)
-            peer_drain(fd);
+    struct answer answer = script;
+    if (answer.reply)
+        put_reply(&out, request, answer.reply);
+    atomic_fetch_add(&requests, 1);
+    struct str rest = buf_str(&out);
+    while (rest.n) {
+        size_t n = answer.split ? MIN(answer.split, rest.n) : rest.n;
+        if (!peer_send(fd, (struct str){rest.p, n}))
+            break;
+        rest = str_from(rest, n);
     }
-    if (script.reset)
+    if (answer.reply && answer.hang)
+        peer_drain(fd);
+    if (answer.reset)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
     buf_free(&out);
 }
@@ -72,6 +74,7 @@ static int setup(void **state)
     (void)state;
     memset(&script, 0, sizeof script);
     script.hang = true;
+    atomic_store(&requests, 0);
     peer_start(&peer, serve_script, NULL);
     snprintf(base_url, sizeof base_url, "http://127.0.0.1:%u", peer.port);
     config = (struct upstream_config){
@@ -92,6 +95,7 @@ static void run(void (*body)(void *arg), void *arg)
     upstream = upstream_new(&config);
     run_client(body, arg);
     upstream = upstream_free(upstream);
+    peer_await_idle(&peer);
 }
 
 /* ---- What is asked ---- */
@@ -118,7 +122,7 @@ static void the_request_says_what_it_must(void **state)
     (void)state;
     script.reply = GOOD "Sec-WebSocket-Protocol: realtime\r\n\r\n";
     run(body_asked, NULL);
-    key = strstr(script.request, "Sec-WebSocket-Key: ");
+    key = strstr(request, "Sec-WebSocket-Key: ");
     assert_non_null(key);
     memset(key + 19, '#', 24);
     snprintf(want, sizeof want,
@@ -127,7 +131,7 @@ static void the_request_says_what_it_must(void **state)
              "Sec-WebSocket-Protocol: realtime, other\r\nUser-Agent: parley\r\n"
              "Authorization: Bearer sk-test\r\nX-Empty: \r\n\r\n",
              peer.port);
-    assert_string_equal(script.request, want);
+    assert_string_equal(request, want);
 }
 
 static void body_plain(void *arg)
@@ -146,11 +150,11 @@ static void keys_are_fresh_and_paths_may_be_missing(void **state)
     (void)state;
     script.reply = GOOD "\r\n";
     run(body_plain, (void *)"");
-    assert_int_equal(strncmp(script.request, "GET / HTTP/1.1\r\n", 16), 0);
-    str_copy(first, sizeof first, str_n(strstr(script.request, "Key: ") + 5, 24));
+    assert_int_equal(strncmp(request, "GET / HTTP/1.1\r\n", 16), 0);
+    str_copy(first, sizeof first, str_n(strstr(request, "Key: ") + 5, 24));
     run(body_plain, (void *)"?a=b");
-    assert_int_equal(strncmp(script.request, "GET /?a=b HTTP/1.1\r\n", 20), 0);
-    assert_null(strstr(script.request, first));
+    assert_int_equal(strncmp(request, "GET /?a=b HTTP/1.1\r\n", 20), 0);
+    assert_null(strstr(request, first));
 }
 
 static void body_odd_requests(void *arg)
@@ -197,7 +201,7 @@ static void odd_requests_do_not_leave(void **state)
     (void)state;
     script.reply = GOOD "\r\n";
     run(body_odd_requests, NULL);
-    assert_int_equal(script.requests, 0);
+    assert_int_equal(requests, 0);
 }
 
 /* ---- Good answers ---- */
@@ -502,14 +506,14 @@ static void try_in_vain(void *arg)
 static void body_cancel(void *arg)
 {
     bool asked = arg;
-    int before = atomic_load(&script.requests);
+    int before = atomic_load(&requests);
     size_t served;
     pthread_mutex_lock(&peer.lock);
     served = peer.served;
     pthread_mutex_unlock(&peer.lock);
     victim = task_spawn("victim", try_in_vain, NULL);
     assert_non_null(victim);
-    while (asked && atomic_load(&script.requests) == before)
+    while (asked && atomic_load(&requests) == before)
         assert_int_equal(task_sleep(1, NULL), 0);
     for (int i = 0; i < 5; i++)
         assert_int_equal(task_sleep(1, NULL), 0);
@@ -592,7 +596,7 @@ static void body_places(void *arg)
     enum err_code second = ERR_CODES, third;
     (void)arg;
     victim = task_spawn("first", try_in_vain, NULL);
-    while (atomic_load(&script.requests) == 0)
+    while (atomic_load(&requests) == 0)
         assert_int_equal(task_sleep(1, NULL), 0);
     script.reply = GOOD "\r\n";
     task_spawn("second", open_and_drop, &second);
@@ -636,9 +640,9 @@ static void body_breaker(void *arg)
     assert_true(upstream_ready(upstream));
     assert_int_equal(outcome("SSH-2.0\r\n"), ERR_UPSTREAM);
     assert_false(upstream_ready(upstream));
-    int before = atomic_load(&script.requests);
+    int before = atomic_load(&requests);
     assert_int_equal(outcome(GOOD "\r\n"), ERR_OVERLOADED);
-    assert_int_equal(atomic_load(&script.requests), before);
+    assert_int_equal(atomic_load(&requests), before);
     while (!upstream_ready(upstream))
         assert_int_equal(task_sleep(5, NULL), 0);
     assert_int_equal(outcome(GOOD "\r\n"), ERR_NONE);
@@ -672,7 +676,7 @@ static void our_own_faults_do_not(void **state)
     config.breaker_open = 60000;
     config.proxy = "socks5://user:secret@127.0.0.1";
     run(body_wrong_proxy, NULL);
-    assert_int_equal(script.requests, 0);
+    assert_int_equal(requests, 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -155,6 +155,15 @@ static inline void peer_await_served(struct peer *p, size_t n)
     pool_call(peer_wait_job, &wait, NULL);
 }
 
+/* Outside of tasks: until every connection it accepted was served. */
+static inline void peer_await_idle(struct peer *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->served < p->nthreads)
+        pthread_cond_wait(&p->changed, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- For those who serve ---- */
 
 /* False when the other side is gone. */
