@@ -190,7 +190,7 @@ static int put_line_end(struct str rest, struct buf *out)
 static int put_amount(struct str text, size_t *at, const char *currency, struct buf *out)
 {
     size_t end = *at;
-    while (end < text.n && (isdigit((unsigned char)text.p[end]) || (text.p[end] && memchr(".,", text.p[end], 2))))
+    while (end < text.n && (isdigit((unsigned char)text.p[end]) || memchr(".,", text.p[end], 2)))
         end++;
     while (end > *at && !isdigit((unsigned char)text.p[end - 1]))
         end--;
@@ -199,33 +199,39 @@ static int put_amount(struct str text, size_t *at, const char *currency, struct 
     return put(out, amount) < 0 ? -1 : put(out, str_c(currency));
 }
 
-static const char *transliterate(uint32_t point, char one[2])
+/* The character that a single one stands for; NUL when there is no such. */
+static char plain_of(uint32_t point)
+{
+    char c = '?';
+    if (point >= 0xC0 && point - 0xC0 < sizeof latin - 1)
+        c = latin[point - 0xC0];
+    if (point >= 0x1E00 && point - 0x1E00 < sizeof latin_more - 1)
+        c = latin_more[point - 0x1E00];
+    if (point >= 0xFF01 && point <= 0xFF5E) /* full width */
+        return (char)(point - 0xFEE0);
+    return c == '?' ? 0 : c;
+}
+
+static int put_point(uint32_t point, struct buf *out)
 {
     const char *word = word_of(point);
+    char plain = plain_of(point);
     if (word)
-        return word;
-    one[1] = 0;
-    if (point >= 0xC0 && point < 0x180)
-        one[0] = latin[point - 0xC0];
-    else if (point >= 0x1E00 && point < 0x1F00)
-        one[0] = latin_more[point - 0x1E00];
-    else if (point >= 0xFF01 && point <= 0xFF5E) /* full width */
-        one[0] = (char)(point - 0xFEE0);
-    else if ((point >= 0x391 && point <= 0x3A9) || (point >= 0x3B1 && point <= 0x3C9))
-        return greek[(point - 0x391) % 32];
-    else if (point >= 0x410 && point <= 0x44F)
-        return cyrillic[(point - 0x410) % 32];
-    else if ((point >= 0x300 && point <= 0x36F) || point == 0xAD || (point >= 0x200B && point <= 0x200F))
-        return ""; /* marks behind their letter, soft hyphens, widths of nothing */
-    else
-        return " ";
-    return one[0] == '?' ? " " : one;
+        return put(out, str_c(word));
+    if (plain)
+        return put_ascii(plain, 0, out);
+    if ((point >= 0x391 && point <= 0x3A9) || (point >= 0x3B1 && point <= 0x3C9))
+        return put(out, str_c(greek[(point - 0x391) % 32]));
+    if (point >= 0x410 && point <= 0x44F)
+        return put(out, str_c(cyrillic[(point - 0x410) % 32]));
+    /* Marks behind their letter, soft hyphens, widths of nothing. */
+    bool nothing = (point >= 0x300 && point <= 0x36F) || point == 0xAD || (point >= 0x200B && point <= 0x200F);
+    return nothing ? 0 : put(out, STR(" "));
 }
 
 int text_plain(struct str text, struct buf *out)
 {
     for (size_t at = 0; at < text.n;) {
-        char one[2];
         uint32_t point = take_point(text, &at);
         int result;
         if (point == '\n')
@@ -235,7 +241,7 @@ int text_plain(struct str text, struct buf *out)
         else if (point == 0xA3 || point == 0xA5 || point == 0x20AC || point == 0x20B9)
             result = put_amount(text, &at, word_of(point), out);
         else
-            result = put(out, str_c(transliterate(point, one)));
+            result = put_point(point, out);
         if (result < 0)
             return -1;
     }
