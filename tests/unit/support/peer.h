@@ -209,6 +209,7 @@ struct deaf {
 static inline void deaf_start(struct deaf *d)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    *d = (struct deaf){0};
     if (!peer_listen(&d->peer, AF_INET, 0, 0))
         fail_msg("cannot listen on the loopback address");
     to.sin_port = htons(d->peer.port);
