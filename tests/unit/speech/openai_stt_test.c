@@ -375,6 +375,21 @@ static void failures_say_why(void **state)
     }
 }
 
+static void lost_body(struct cloud *t)
+{
+    struct stt_stream *s = cloud_utter(t, &live, 1600);
+    cloud_fails(t, s, ERR_UPSTREAM_UNREACHABLE);
+    cloud_fails(t, s, ERR_UPSTREAM);
+    stt_close(s);
+    assert_int_equal(t->server.nrequests, 1);
+}
+
+static void what_failed_is_not_sent_again(void **state)
+{
+    (void)state;
+    CLOUD_PLAY(make_streaming, lost_body, NULL, {.bytes = "", .after = SCRIPT_RESET});
+}
+
 static void flood_body(struct cloud *t)
 {
     struct stt_stream *s = cloud_utter(t, &live, 1600);
@@ -465,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_service_may_not_stream),
         cmocka_unit_test(who_wants_no_partial_results_gets_none),
         cmocka_unit_test(failures_say_why),
+        cmocka_unit_test(what_failed_is_not_sent_again),
         cmocka_unit_test(replies_are_bounded),
         cmocka_unit_test(one_task_writes_while_another_waits),
         cmocka_unit_test(who_leaves_ends_the_request),
