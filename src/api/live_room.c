@@ -30,8 +30,8 @@ static void room_free(struct live_room *room)
 
 void live_room_unpin(struct live_room *room)
 {
-    if (--room->pins == 0 &&
-        list_empty(&room->members)) /* the analyzer miscounts: NOLINT(clang-analyzer-unix.Malloc) */
+    room->pins--; /* the analyzer miscounts: NOLINT(clang-analyzer-unix.Malloc) */
+    if (room->pins == 0 && list_empty(&room->members))
         room_free(room);
 }
 
@@ -328,21 +328,24 @@ static void tell_gone(struct live_room *room)
         live_send(container_of(entry, struct live_member, in_room), frame);
     blob_unref(frame);
     remove_all(room, NULL);
+    forget(room);
 }
 
 /* While an errand waited, the log went on without us: the conversation is told anew. */
 static void resync(struct live_room *room)
 {
-    struct err e = {.code = ERR_STORE_UNAVAILABLE};
+    struct err e;
     int result = -1;
-    while (result < 0 && e.code != ERR_CONVERSATION_NOT_FOUND && !list_empty(&room->members)) {
+    bool gone = false;
+    while (result < 0 && !gone && !list_empty(&room->members)) {
         struct arena *arena = arena_new("live_room");
         struct room_join join;
         struct conversation c;
         result = load_snapshot(room, &join, arena, &c, &e);
+        gone = result < 0 && e.code == ERR_CONVERSATION_NOT_FOUND;
         if (result == 0)
             tell_anew(room, &join, &c);
-        else if (e.code == ERR_CONVERSATION_NOT_FOUND)
+        else if (gone)
             tell_gone(room);
         else
             task_sleep(AGAIN_MS, NULL);
@@ -354,7 +357,7 @@ static void resync(struct live_room *room)
         live_reply_set(room, id);
         room_skip(&room->follower);
     }
-    room->state = LIVE_OPEN;
+    room->state = gone ? LIVE_OVER : LIVE_OPEN;
 }
 
 static void read_on(struct live_room *room)
