@@ -293,6 +293,25 @@ static void a_repeated_message_is_told_once_to_each(void **state)
     sioc_close(&third);
 }
 
+static atomic_int short_deleted;
+
+static void delete_short_main(void *arg)
+{
+    struct err e;
+    (void)arg;
+    task_shield();
+    live_assert(store_conversation_delete(env.store, STR("short"), &e) == 0);
+    task_unshield();
+    atomic_store(&short_deleted, 1);
+}
+
+/* From the store alone: nobody in the room hears of it. */
+static void delete_short(struct live_server *live)
+{
+    (void)live;
+    task_spawn("test", delete_short_main, NULL);
+}
+
 /* While a conversation is read for stream_complete, more happens than its log keeps. */
 static void who_falls_behind_is_told_anew(void **state)
 {
@@ -321,6 +340,57 @@ static void who_falls_behind_is_told_anew(void **state)
     expect_rest(&c, &r, false, "one two");
     sioc_say(&c, id, "last");
     sioc_expect_reply(&c, "last");
+    sioc_close(&c);
+}
+
+/* …and then the conversation is gone. */
+static void who_falls_behind_may_hear_of_its_end(void **state)
+{
+    (void)state;
+    struct sioc c;
+    sioc_open(&c, 0);
+    sioc_say(&c, "short", "first");
+    sioc_expect_reply(&c, "first");
+    gate_stop_op(STORE_OP_conversation_get);
+    sioc_say(&c, "short", "second");
+    sioc_say(&c, "short", "words 6000");
+    sioc_say(&c, "short", "hold");
+    await_count(&env.puppet->held, 1);
+    live_do(&env.lives[0], delete_short);
+    await_count(&short_deleted, 1);
+    gate_open();
+    struct told t;
+    do
+        t = sioc_next(&c);
+    while ((!t.name || strcmp(t.name, "conversation_deleted") != 0) && (told_free(&t), true));
+    told_free(&t);
+    puppet_release(env.puppet);
+    env_await_turns();
+    sioc_say(&c, "short", "anew");
+    sioc_expect_reply(&c, "anew");
+    sioc_close(&c);
+}
+
+static void a_conversation_deleted_in_the_middle(void **state)
+{
+    (void)state;
+    struct sioc c;
+    struct reply_seen r;
+    sioc_open(&c, 0);
+    sioc_say(&c, "middle", "hold");
+    expect_start(&c, &r);
+    expect_more(&c, &r, false, "one ");
+    env_expect(env_request("DELETE", "/api/conversations/middle", "", ""), 200, "");
+    struct told t = sioc_expect(&c, "stream_chunk");
+    assert_true(json_true(t.payload, "isComplete"));
+    seen_chunk(&r, t.payload, false);
+    assert_string_equal(r.text, "one ");
+    told_free(&t);
+    t = sioc_next(&c); /* the conversation may be read before it is gone, or not */
+    assert_true(strcmp(t.name, "stream_complete") == 0 || strstr(t.payload, "CONVERSATION_NOT_FOUND"));
+    told_free(&t);
+    sioc_expect_part(&c, "conversation_deleted", "middle");
+    reply_seen_free(&r);
     sioc_close(&c);
 }
 
@@ -385,6 +455,8 @@ int main(void)
         ENV_TEST(a_message_survives_its_client),
         ENV_TEST(a_repeated_message_is_told_once_to_each),
         ENV_TEST(who_falls_behind_is_told_anew),
+        ENV_TEST(who_falls_behind_may_hear_of_its_end),
+        ENV_TEST(a_conversation_deleted_in_the_middle),
         ENV_TEST(long_conversations_are_told_without_their_beginning),
         ENV_TEST(a_server_that_leaves_says_so),
     };
