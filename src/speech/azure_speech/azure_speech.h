@@ -3,15 +3,17 @@
 #define SPEECH_AZURE_SPEECH_AZURE_SPEECH_H
 
 #include "client/upstream.h"
+#include "speech/media.h"
 #include "speech/speech.h"
 
 /* Strings are copied; NULL or "" means unset. */
 struct speech_azure_config {
-    const char *region;                     /* "eastus2" */
-    const char *tts_url, *stt_url;          /* instead of https://{region}.tts.speech.microsoft.com, and .stt. */
-    const char *api_key;                    /* of the region's resource */
-    const char *voice;                      /* for requests without; unset: en-US-JennyNeural */
-    const char *language;                   /* of speech that is heard; unset: en-US */
+    const char *region;            /* "eastus2" */
+    const char *tts_url, *stt_url; /* instead of https://{region}.tts.speech.microsoft.com, and .stt. */
+    const char *api_key;           /* of the region's resource */
+    const char *voice;             /* for requests without; unset: en-US-JennyNeural */
+    const char *language;          /* of speech that is heard; unset: en-US */
+    struct media *media;           /* makes AAC and FLAC, which the service does not; NULL: these are NOT_CONFIGURED */
     const struct upstream_config *upstream; /* timeouts, limits, proxy, CA; its name and base_url are not looked at
                                              * unless `name` is set: then it is the name in metrics and errors */
 };
@@ -19,8 +21,8 @@ struct speech_azure_config {
 /* NULL with *e (NOT_CONFIGURED, naming what is wrong) without a key, or with neither a region nor a URL. Opens no
  * connection. Used by all loops; free it after they ended.
  *
- * Speech: OpenAI's voices are spoken by what resembles them. MP3, Opus, PCM and WAV; the service makes no AAC and no
- * FLAC (INVALID_REQUEST). Speeds below 0.5 and above 2 are spoken at these. */
+ * Speech: OpenAI's voices are spoken by what resembles them. Speeds below 0.5 and above 2 are spoken at these.
+ */
 struct tts *tts_azure_speech_new(const struct speech_azure_config *config, struct err *e);
 /* Recognition: one request per utterance, sent when the audio is complete; at most 60 s of it (INVALID_REQUEST); the
  * final result only. */

@@ -1,7 +1,7 @@
 #include "base/mem.h"
 #include "speech/azure_speech/service.h"
+#include "speech/encoded.h"
 #include "speech/reply.h"
-#include "speech/speech_driver.h"
 #include "speech/ssml.h"
 #include "speech/voices.h"
 
@@ -10,6 +10,7 @@
 struct azure_tts {
     struct tts base;
     struct azure_service service;
+    struct media *media;
     char *voice;
 };
 
@@ -30,6 +31,7 @@ static const struct {
 static const char *output_format(const struct tts_request *rq, unsigned *made)
 {
     size_t i = 0;
+    *made = 0;
     if (rq->format == SPEECH_MP3)
         return "audio-24khz-96kbitrate-mono-mp3";
     if (rq->format == SPEECH_OPUS)
@@ -51,15 +53,10 @@ static int put_document(struct buf *out, const struct azure_tts *t, const struct
     return ssml_put(out, &ssml, e);
 }
 
-static struct fetch *ask(const struct azure_tts *t, const struct tts_request *rq, unsigned *made, struct err *e)
+static struct fetch *ask(const struct azure_tts *t, const struct tts_request *rq, const char *format, struct err *e)
 {
-    const char *format = output_format(rq, made);
     struct buf document = BUF_INIT(SIZE_MAX);
     struct fetch *fetch = NULL;
-    if (!format) {
-        err_set(e, ERR_INVALID_REQUEST, "Azure Speech makes no %s", speech_format_name(rq->format));
-        return NULL;
-    }
     struct fetch_header headers[] = {{"Content-Type", STR("application/ssml+xml")},
                                      {"X-Microsoft-OutputFormat", str_c(format)},
                                      {"User-Agent", STR("parley")}};
@@ -74,9 +71,11 @@ static struct tts_stream *azure_tts_open(struct tts *tts, const struct tts_reque
                                          struct err *e)
 {
     const struct azure_tts *t = (const struct azure_tts *)tts;
-    unsigned made = 0;
-    struct fetch *fetch = ask(t, rq, &made, e);
-    (void)arena;
+    unsigned made;
+    const char *format = output_format(rq, &made);
+    if (!format)
+        return encoded_open(tts, rq, t->media, arena, e);
+    struct fetch *fetch = ask(t, rq, format, e);
     if (!fetch)
         return NULL;
     struct azure_tts_stream *s = mem_zalloc(sizeof *s);
@@ -122,6 +121,7 @@ struct tts *tts_azure_speech_new(const struct speech_azure_config *config, struc
         return NULL;
     }
     t->base.ops = &azure_speech_ops;
+    t->media = config->media;
     t->voice = str_dup(str_c(voice));
     return &t->base;
 }

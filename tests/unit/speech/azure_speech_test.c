@@ -138,9 +138,10 @@ static void requests_say_what_is_wanted(void **state)
 static void refused_body(struct cloud *t)
 {
     struct tts_request rq = {.text = STR("x"), .format = SPEECH_FLAC};
-    cloud_refused(t, &rq, ERR_INVALID_REQUEST);
+    cloud_refused(t, &rq, ERR_NOT_CONFIGURED);
+    assert_string_equal(t->e.text, "azure_speech makes no flac");
     rq.format = SPEECH_AAC;
-    cloud_refused(t, &rq, ERR_INVALID_REQUEST);
+    cloud_refused(t, &rq, ERR_NOT_CONFIGURED);
     rq = (struct tts_request){.text = STR("x"), .voice = STR("slt")};
     cloud_refused(t, &rq, ERR_INVALID_REQUEST);
     rq = (struct tts_request){.text = STR("x"), .language = STR("e n")};
@@ -219,6 +220,71 @@ static void audio_may_break_off_and_listeners_leave(void **state)
                {.bytes = "HTTP/1.1 200 OK\r\nContent-Type: audio/mpeg\r\nContent-Length: 99\r\n\r\nID3half",
                 .after = SCRIPT_CLOSE});
     CLOUD_PLAY(make, speak_leave_body, NULL, {.bytes = MP3_HEAD "ID3", .after = SCRIPT_HANG});
+}
+
+/* ---- formats that are made here ---- */
+
+static struct media *media;
+
+static void make_encoding(struct cloud *t)
+{
+    struct speech_azure_config config = {
+        .tts_url = t->server.url, .api_key = KEY, .media = media, .upstream = &cloud_upstream};
+    t->tts = tts_azure_speech_new(&config, NULL);
+}
+
+static void encoded_body(struct cloud *t)
+{
+    static const struct {
+        enum speech_format format;
+        const char *head;
+    } cases[] = {{SPEECH_FLAC, "fLaC"}, {SPEECH_AAC, "\xff\xf1"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct tts_request rq = {.text = STR("x"), .format = cases[i].format};
+        struct buf audio = BUF_INIT(MIB(4)), pcm = BUF_INIT(MIB(4));
+        struct media_decode how = {.rate = 24000};
+        struct tts_stream *s = cloud_speak(t, &rq);
+        assert_int_equal(cloud_listen(t, s, &audio, NULL), 0);
+        tts_close(s);
+        cloud_head_has(t, i, "\r\nX-Microsoft-OutputFormat: raw-24khz-16bit-mono-pcm\r\n");
+        assert_true(str_starts(buf_str(&audio), str_c(cases[i].head)));
+        assert_int_equal(media_decode_all(media, &how, buf_str(&audio), &pcm, &t->e), 0);
+        assert_in_range(pcm.len, 48000, 60000);
+        buf_free(&audio);
+        buf_free(&pcm);
+    }
+}
+
+static void encoded_cut_body(struct cloud *t)
+{
+    struct tts_request rq = {.text = STR("x"), .format = SPEECH_FLAC};
+    struct buf audio = BUF_INIT(MIB(4));
+    struct tts_stream *s = cloud_speak(t, &rq);
+    assert_int_equal(cloud_listen(t, s, &audio, NULL), -1);
+    assert_int_equal(t->e.code, ERR_UPSTREAM);
+    assert_non_null(strstr(t->e.text, "broke off"));
+    tts_close(s);
+    buf_free(&audio);
+}
+
+static void encoded_leave_body(struct cloud *t)
+{
+    struct tts_request rq = {.text = STR("x"), .format = SPEECH_FLAC};
+    tts_close(cloud_speak(t, &rq));
+    script_await(&t->server, &t->server.eofs, 1);
+}
+
+static void what_the_service_does_not_make_is_encoded_here(void **state)
+{
+    (void)state;
+    media = media_new(&(struct media_config){0});
+    CLOUD_PLAY(make_encoding, encoded_body, NULL, {.bytes = PCM_HEAD, .flood = 48000, .after = SCRIPT_CLOSE});
+    CLOUD_PLAY(make_encoding, encoded_cut_body, NULL,
+               {.bytes = "HTTP/1.1 200 OK\r\nContent-Type: audio/pcm\r\nContent-Length: 99999\r\n\r\n",
+                .flood = 48000,
+                .after = SCRIPT_CLOSE});
+    CLOUD_PLAY(make_encoding, encoded_leave_body, NULL, {.bytes = PCM_HEAD, .flood = 48000, .after = SCRIPT_HANG});
+    media = media_free(media);
 }
 
 /* ---- results ---- */
@@ -448,8 +514,10 @@ static void another_task_may_wait_and_leave(void **state)
     CLOUD_PLAY(make, cancel_body, NULL, {.bytes = "", .after = SCRIPT_HANG});
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "media") == 0) /* this program is its own media process */
+        return media_worker(MEDIA_WORKER_FD);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_cannot_work_is_named),
         cmocka_unit_test(text_cannot_leave_its_element),
@@ -459,6 +527,7 @@ int main(void)
         cmocka_unit_test(what_it_cannot_do_is_not_sent),
         cmocka_unit_test(failures_never_come_out_as_audio),
         cmocka_unit_test(audio_may_break_off_and_listeners_leave),
+        cmocka_unit_test(what_the_service_does_not_make_is_encoded_here),
         cmocka_unit_test(results_come_in_many_forms),
         cmocka_unit_test(what_is_no_result_is_an_error),
         cmocka_unit_test(an_utterance_is_uploaded_at_16_khz),
