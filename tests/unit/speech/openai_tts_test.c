@@ -425,6 +425,32 @@ static void less_than_a_sample_is_no_audio(void **state)
     CLOUD_PLAY(make_plain, one_byte_body, NULL, {.bytes = PCM_HEAD "x", .after = SCRIPT_CLOSE});
 }
 
+static void make_impatient(struct cloud *t)
+{
+    static const struct upstream_config impatient = {.connect_timeout = 5000, .first_byte_timeout = 100};
+    struct speech_openai_config config = {.base_url = t->server.url, .upstream = &impatient};
+    t->tts = tts_openai_new(&config, NULL);
+}
+
+static void stalled_body(struct cloud *t)
+{
+    struct buf audio = BUF_INIT(KIB(64));
+    struct tts_stream *s = cloud_speak(t, &hello);
+    assert_int_equal(cloud_listen(t, s, &audio, NULL), -1);
+    assert_int_equal(t->e.code, ERR_TIMEOUT);
+    assert_str(buf_str(&audio), "ID3half");
+    tts_close(s);
+    script_await(&t->server, &t->server.eofs, 1);
+    assert_null(strstr(t->server.requests[0], "Authorization"));
+    buf_free(&audio);
+}
+
+static void a_service_that_falls_silent_is_left(void **state)
+{
+    (void)state;
+    CLOUD_PLAY(make_impatient, stalled_body, NULL, {.bytes = MP3_HEAD "ID3half", .after = SCRIPT_HANG});
+}
+
 /* ---- cancellation ---- */
 
 static void close_body(struct cloud *t)
@@ -473,6 +499,7 @@ int main(void)
         cmocka_unit_test(a_service_that_hangs_up_is_unreachable),
         cmocka_unit_test(audio_that_breaks_off_is_an_error),
         cmocka_unit_test(less_than_a_sample_is_no_audio),
+        cmocka_unit_test(a_service_that_falls_silent_is_left),
         cmocka_unit_test(who_leaves_ends_the_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
