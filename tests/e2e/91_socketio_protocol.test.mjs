@@ -120,9 +120,9 @@ await everywhere(async (it, target) => {
             '4', '4abc', '47', '49', '42{}', '42"x"', '42[]', '42[{}]', '42[null]', '42[true]', '42[["a"]]',
             '42abc["message"]', '421.5["message"]', '42-1["message"]', '42["message"', '42["message"]x', '42message',
             '42["connect"]', '42["connect_error"]', '42["disconnect"]', '42["disconnecting"]', '42["newListener"]',
-            '42["removeListener"]', '42/custom,["x"]', '42/unknown,["x"]', '41/custom', '41{}', '41["x"]', '431{}', '431"x"',
-            '44', '44{"message":"x"}', '45', '45["x"]', '45-["x"]', '450-["x"]', '45-1-["x"]', '45x-["x"]', '451.5-["x"]',
-            '451["message"]', '4611-1[]',
+            '42["removeListener"]', '42/custom,["x"]', '42/unknown,["x"]', '41/custom', '41{}', '41["x"]', '431{}',
+            '431"x"', '44', '44{"message":"x"}', '45', '45["x"]', '45-["x"]', '450-["x"]', '45-1-["x"]', '45x-["x"]',
+            '451.5-["x"]', '451["message"]', '4611-1[]',
         ];
         const unnoticed = ['42', '451-', '45\0', '42\0["message"]', '421'];
         for (const message of target.name === 'original' ? wrong : [...wrong, ...unnoticed]) {
@@ -360,7 +360,10 @@ await everywhere(async (it, target) => {
         assert.deepEqual(eventOf(await socket.next(), '42/custom,'), ['auth', { token: 'a b', x: '1' }]);
         await socket.send('40/random');
         // servers of version 2 answer with a text; the original does so only where there is nothing else to say
-        const refused = target.name === 'original' ? ['{"message":"Invalid namespace"}', '{"code":"UNAUTHORIZED"}'] : ['"Invalid namespace"', '"no"'];
+        const refused =
+            target.name === 'original'
+                ? ['{"message":"Invalid namespace"}', '{"code":"UNAUTHORIZED"}']
+                : ['"Invalid namespace"', '"no"'];
         assert.equal(await socket.next(), `44/random,${refused[0]}`);
         await socket.send('40/lab?refuse=no');
         assert.equal(await socket.next(), `44/lab,${refused[1]}`);

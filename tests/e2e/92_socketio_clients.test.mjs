@@ -162,7 +162,7 @@ function client(it, server, version, transport) {
         const socket = await connect(t);
         const { id } = socket;
         const ended = once(socket, 'disconnect');
-        const closed = once(socket.io.engine, 'close'); // version 3 takes it for the end of a later connection otherwise
+        const closed = once(socket.io.engine, 'close'); // version 3 takes it for the end of a later connection else
         socket.disconnect();
         assert.equal((await ended)[0], 'io client disconnect');
         await closed;

@@ -1,5 +1,5 @@
-// Clients that lose their connection and come back: nothing is missed, doubled or reordered. The official client 4, with
-// offsets (auth.recovery) and without; what the original can do too is run on it as a control.
+// Clients that lose their connection and come back: nothing is missed, doubled or reordered. The official client 4,
+// with offsets (auth.recovery) and without; what the original can do too is run on it as a control.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, test } from 'node:test';

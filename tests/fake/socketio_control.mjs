@@ -1,6 +1,6 @@
 // The original Socket.IO server, offering what parley offers in its conformance mode (src/api/conformance.h): tests of
-// the protocol are run against both, so that a wrong test is found. As a program: node socketio_control.mjs PORT SETTINGS,
-// which are JSON and end with standard input.
+// the protocol are run against both, so that a wrong test is found. As a program: node socketio_control.mjs PORT
+// SETTINGS; they are JSON. It ends with its standard input.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
@@ -55,7 +55,8 @@ function labNamespace(io) {
     const lab = io.of('/lab');
     lab.use((socket, next) => {
         const { refuse } = socket.handshake.auth;
-        next(typeof refuse === 'string' ? Object.assign(new Error(refuse), { data: { code: 'UNAUTHORIZED' } }) : undefined);
+        const refusal = Object.assign(new Error(refuse), { data: { code: 'UNAUTHORIZED' } });
+        next(typeof refuse === 'string' ? refusal : undefined);
     });
     const acknowledge = (ack) => (typeof ack === 'function' ? ack() : undefined);
     lab.on('connection', (socket) => {
@@ -111,7 +112,8 @@ async function serve(settings, port) {
 
 /** Starts it as a process of its own, on a free port. Settings as DEFAULTS. */
 export async function startControl(settings = {}) {
-    const child = spawn(process.execPath, [SELF, '0', JSON.stringify(settings)], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const args = [SELF, '0', JSON.stringify(settings)];
+    const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const ended = once(child, 'close');
     const [port] = await Promise.race([
         once(child.stdout, 'data'),

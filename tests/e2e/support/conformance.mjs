@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { startControl } from '../../fake/socketio_control.mjs';
 import { startServer } from './server.mjs';
 
-const ms = (value) => value === undefined ? undefined : `${value}ms`;
+const ms = (value) => (value === undefined ? undefined : `${value}ms`);
 
 /** Names of settings are those of the control; what is not given is the server's default, but for recovery: none. */
 function environment(settings) {
@@ -25,7 +25,7 @@ function environment(settings) {
     };
 }
 
-export const startParley = (t, settings = {}) => startServer(t, { env: environment(settings), folder: settings.folder });
+export const startParley = (t, settings = {}) => startServer(t, { env: environment(settings) });
 
 async function startOriginal(t, settings = {}) {
     const control = await startControl({ ...settings, compression: settings.compression && { threshold: 1024 } });
