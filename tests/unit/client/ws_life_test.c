@@ -352,6 +352,36 @@ static void lost_connections_are_1006(void **state)
     run(body_lost, NULL, serve_reset);
 }
 
+static void serve_farewell(struct peer *p, int fd)
+{
+    (void)p;
+    peer_upgrade(fd);
+    put_frame(fd, 0x81, STR("nobody reads this"));
+    expect_close(fd, 4007);
+    put_frame(fd, 0x88, STR("\x0F\xA7you too"));
+    peer_drain(fd);
+}
+
+/* Whoever paused it, and tries to: the answer is read. */
+static void body_paused_close(void *arg)
+{
+    struct sock s;
+    (void)arg;
+    sock_open(&s, ask(), false);
+    ws_client_pause(s.ws, true);
+    ws_client_close(s.ws, 4007, STR("bye"));
+    ws_client_pause(s.ws, true);
+    sock_await_closed(&s, 4007, "you too");
+    assert_int_equal(s.messages, 0);
+    sock_free(&s);
+}
+
+static void a_paused_socket_is_read_once_it_closes(void **state)
+{
+    (void)state;
+    run(body_paused_close, NULL, serve_farewell);
+}
+
 /* It goes on sending, but never the close frame. */
 static void serve_deaf(struct peer *p, int fd)
 {
@@ -624,6 +654,7 @@ int main(void)
         cmocka_unit_test(a_long_frame_passes_as_it_comes),
         cmocka_unit_test(the_peer_may_close),
         cmocka_unit_test(lost_connections_are_1006),
+        cmocka_unit_test(a_paused_socket_is_read_once_it_closes),
         cmocka_unit_test(a_close_that_is_not_answered_ends_all_the_same),
         cmocka_unit_test(silent_peers_are_pinged_then_dropped),
         cmocka_unit_test(a_paused_socket_only_keeps_the_way_open),
