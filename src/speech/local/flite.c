@@ -73,6 +73,8 @@ static int load_voice(const char *folder, enum local_voice voice, struct err *e)
 
 int flite_load(const char *folder, enum local_voice voice, struct err *e)
 {
+    if (!folder && atomic_load(&voices[voice]))
+        return 0;
     pthread_mutex_lock(&loading);
     int result = load_library(folder, e);
     if (result == 0)

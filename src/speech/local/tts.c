@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/task.h"
+#include "speech/encoded.h"
 #include "speech/local/flite.h"
 #include "speech/local/text.h"
 #include "speech/resample.h"
@@ -30,18 +31,12 @@ struct local_stream {
     const struct local_tts *tts;
     enum local_voice voice;
     double speed;
-    struct buf text;             /* plain; what is to be spoken yet */
-    struct resampler *resampler; /* of PCM and WAV */
-    struct buf spoken;           /* a piece as flite made it */
-    struct buf audio;            /* at the rate that is wanted; its first `handed` bytes are the reader's */
+    struct buf text; /* plain; what is to be spoken yet */
+    struct resampler *resampler;
+    struct buf spoken; /* a piece as flite made it */
+    struct buf audio;  /* at the rate that is wanted; its first `handed` bytes are the reader's */
     size_t handed;
     bool ended; /* all of the audio was made */
-
-    /* MP3 and the like: a task of its own feeds the encoder, the reader takes what that makes */
-    struct media_stream *media;
-    struct task *feeder; /* NULL: there is none any more */
-    struct waitlist feeder_ended;
-    struct err failed;
 };
 
 /* ---- one piece of the text ---- */
@@ -121,53 +116,6 @@ static int next_slice(struct local_stream *s, struct str *audio, struct err *e)
     return 1;
 }
 
-/* ---- encoded audio ---- */
-
-static int feed(struct local_stream *s)
-{
-    struct str audio;
-    int got;
-    while ((got = next_slice(s, &audio, &s->failed)) > 0)
-        if (media_write(s->media, audio, &s->failed) < 0)
-            return -1;
-    return got;
-}
-
-static void feeder_main(void *arg)
-{
-    struct local_stream *s = arg;
-    if (feed(s) == 0)
-        s->failed.code = ERR_NONE;
-    media_finish(s->media, NULL); /* also after a failure: the reader has to come to an end */
-    s->feeder = NULL;
-    waitlist_wake_all(&s->feeder_ended);
-}
-
-static void feeder_stop(struct local_stream *s)
-{
-    if (!s->feeder)
-        return;
-    task_cancel(s->feeder);
-    task_shield();
-    while (s->feeder)
-        waitlist_wait(&s->feeder_ended, NULL);
-    task_unshield();
-}
-
-static int start_encoder(struct local_stream *s, enum speech_format format, struct err *e)
-{
-    struct media_encode how = {.rate = FLITE_RATE, .format = format};
-    if (!s->tts->config.media)
-        return err_set(e, ERR_NOT_CONFIGURED, "Audio can be had as wav and pcm only");
-    if (!task_room())
-        return err_set(e, ERR_OVERLOADED, NULL);
-    s->media = media_open_encode(s->tts->config.media, &how, e);
-    if (!s->media)
-        return -1;
-    s->feeder = task_spawn("speech", feeder_main, s);
-    return 0;
-}
-
 /* ---- the driver ---- */
 
 struct load {
@@ -196,28 +144,23 @@ static int load_voice(const struct local_stream *s, struct err *e)
 
 static int begin(struct local_stream *s, const struct tts_request *rq, struct err *e)
 {
-    bool raw = rq->format == SPEECH_PCM || rq->format == SPEECH_WAV;
     if (s->voice == LOCAL_VOICES)
         return err_set(e, ERR_INVALID_REQUEST, "There is no voice of this name");
     if (text_plain(rq->text, &s->text) < 0)
         return err_set(e, ERR_INVALID_REQUEST, "The text to speak is too long");
     if (load_voice(s, e) < 0)
         return -1;
-    s->resampler = resampler_new(FLITE_RATE, raw ? rq->rate : FLITE_RATE);
+    s->resampler = resampler_new(FLITE_RATE, rq->rate);
     if (rq->format == SPEECH_WAV) {
         wav_head(buf_reserve(&s->audio, WAV_HEAD), rq->rate);
         buf_commit(&s->audio, WAV_HEAD);
     }
-    if (make_piece(s, e) < 0)
-        return -1;
-    return raw ? 0 : start_encoder(s, rq->format, e);
+    return make_piece(s, e);
 }
 
 static void local_close(struct tts_stream *base)
 {
     struct local_stream *s = (struct local_stream *)base;
-    feeder_stop(s);
-    media_close(s->media);
     resampler_free(s->resampler);
     buf_free(&s->text);
     buf_free(&s->spoken);
@@ -228,7 +171,8 @@ static void local_close(struct tts_stream *base)
 static struct tts_stream *local_open(struct tts *base, const struct tts_request *rq, struct arena *arena, struct err *e)
 {
     const struct local_tts *tts = (struct local_tts *)base;
-    (void)arena;
+    if (rq->format != SPEECH_PCM && rq->format != SPEECH_WAV)
+        return encoded_open(base, rq, tts->config.media, arena, e);
     struct local_stream *s = mem_alloc(sizeof *s);
     *s = (struct local_stream){.base.ops = base->ops,
                                .tts = tts,
@@ -237,7 +181,6 @@ static struct tts_stream *local_open(struct tts *base, const struct tts_request 
                                .text = BUF_INIT(LIMIT_MESSAGE_TEXT),
                                .spoken = BUF_INIT(AUDIO_MAX),
                                .audio = BUF_INIT(AUDIO_MAX)};
-    waitlist_init(&s->feeder_ended);
     if (begin(s, rq, e) == 0)
         return &s->base;
     local_close(&s->base);
@@ -246,15 +189,7 @@ static struct tts_stream *local_open(struct tts *base, const struct tts_request 
 
 static int local_next(struct tts_stream *base, struct str *audio, struct err *e)
 {
-    struct local_stream *s = (struct local_stream *)base;
-    if (!s->media)
-        return next_slice(s, audio, e);
-    int got = media_read(s->media, audio, e);
-    if (got > 0 || s->failed.code == ERR_NONE)
-        return got;
-    if (e)
-        *e = s->failed;
-    return -1;
+    return next_slice((struct local_stream *)base, audio, e);
 }
 
 static void local_free(struct tts *base)

@@ -194,8 +194,9 @@ static void test_refusals(void **state)
     rq.format = SPEECH_MP3;
     s = said(config, rq);
     assert_int_equal(s.e.code, ERR_NOT_CONFIGURED);
-    assert_string_equal(s.e.text, "Audio can be had as wav and pcm only");
+    assert_string_equal(s.e.text, "local makes no mp3");
 
+    rq.format = SPEECH_PCM;
     config.libraries = "/nonexistent";
     s = said(config, rq);
     assert_int_equal(s.e.code, ERR_NOT_CONFIGURED);
