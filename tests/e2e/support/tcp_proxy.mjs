@@ -48,9 +48,9 @@ export class TcpProxy {
 
     /** Breaks these connections, all by default: both ends get a reset or an end at once. */
     cut(pairs = [...this.pairs]) {
-        for (const { client, upstream } of pairs) {
-            client.resetAndDestroy();
-            upstream.resetAndDestroy();
+        for (const socket of pairs.flatMap(({ client, upstream }) => [client, upstream])) {
+            // Node cannot reset what is ending already, and then never lets go of it
+            socket.writableEnded ? socket.destroy() : socket.resetAndDestroy();
         }
         return pairs.length;
     }
