@@ -381,11 +381,12 @@ await everywhere(async (it, target) => {
         const session = await Polling.open(server);
         const socket = await EngineSocket.open(server, { sid: session.sid });
         t.after(() => socket.drop());
-        const held = session.get();
         await socket.send('2probe');
+        assert.equal(await socket.next(), '3probe');
+        const held = session.get();
+        await sleep(50); // so that it is there
         await socket.send('5');
         assert.equal((await held).status, 200);
-        assert.equal(await socket.next(), '3probe');
         await socket.send('4a');
         assert.equal(await socket.next(), '4a');
     });
