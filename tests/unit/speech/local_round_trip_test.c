@@ -66,14 +66,14 @@ static void test_words(void **state)
         trips.all[i].tts = tts;
         trips.all[i].stt = stt;
         for (size_t k = 0; k < COUNT(sentences); k++)
-            trips.all[i].rate[k] = i == 0 ? 16000 : i == 1 ? 24000 : k % 2 ? 16000 : 24000;
+            trips.all[i].rate[k] = i == 0 ? 16000 : i == 1 ? 24000 : k % 2 != i % 2 ? 0 : k / 2 % 2 ? 16000 : 24000;
     }
     run_task(run_all, &trips);
     for (size_t i = 0; i < COUNT(trips.all); i++) {
         const struct round_trip *t = &trips.all[i];
         print_message("%s: %zu of %zu words wrong%s\n", t->voice, t->errors, t->words, t->mistakes);
         assert_string_equal(t->e.text, "");
-        assert_int_equal(t->words, 67);
+        assert_in_range(t->words, 30, 67);
         assert_true(t->errors * 5 <= t->words);
     }
     stt_free(stt);
