@@ -8,7 +8,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 # Memory errors must end the process that has them, also when a test starts it as a server of its own.
 export ASAN_OPTIONS ?= detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=0
 export UBSAN_OPTIONS ?= print_stacktrace=1
-export TSAN_OPTIONS ?= halt_on_error=1
+export TSAN_OPTIONS ?= halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
 C_FILES = $(shell find src tests bench -name node_modules -prune -o -name '*.[ch]' -print)
 CTEST = ctest --test-dir $(1) -j $(JOBS) --no-tests=error
