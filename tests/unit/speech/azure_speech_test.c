@@ -149,7 +149,7 @@ static void refused_body(struct cloud *t)
     struct stt_request hear = {.rate = 16000, .language = STR("en&x=y")};
     assert_null(stt_open(t->stt, &hear, t->arena, &t->e));
     assert_int_equal(t->e.code, ERR_INVALID_REQUEST);
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
 }
 
 static void what_it_cannot_do_is_not_sent(void **state)
@@ -399,7 +399,7 @@ static void minute_body(struct cloud *t)
     assert_int_equal(stt_write(s, str_n(second, 2), &t->e), -1);
     assert_int_equal(t->e.code, ERR_INVALID_REQUEST);
     assert_non_null(strstr(t->e.text, "60 seconds"));
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
     /* what was taken is of use all the same */
     assert_int_equal(stt_finish(s, &t->e), 0);
     cloud_hears(t, s, STT_FINAL, "Where is my order?");
@@ -423,7 +423,7 @@ static void silence_body(struct cloud *t)
     s = cloud_utter(t, &rq, 0);
     cloud_hears(t, s, STT_FINAL, "");
     cloud_ends(t, s);
-    assert_int_equal(t->server.nrequests, 1);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 1);
 }
 
 static void nothing_understood_is_an_empty_text(void **state)
@@ -446,7 +446,7 @@ static void hear_failure_body(struct cloud *t)
     assert_null(strstr(t->e.text, KEY));
     cloud_fails(t, s, ERR_UPSTREAM);
     stt_close(s);
-    assert_int_equal(t->server.nrequests, 1);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 1);
 }
 
 static void failures_say_why(void **state)

@@ -216,7 +216,7 @@ static void limit_body(struct cloud *t)
     assert_int_equal(stt_write(s, STR("a"), &t->e), -1);
     assert_int_equal(stt_finish(s, &t->e), 0);
     stt_close(s);
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
 }
 
 static void audio_has_a_limit(void **state)
@@ -234,7 +234,7 @@ static void nothing_body(struct cloud *t)
     s = cloud_utter(t, &live, 1599);
     cloud_hears(t, s, STT_FINAL, "");
     cloud_ends(t, s);
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
 }
 
 static void too_little_to_hold_a_word_is_not_sent(void **state)
@@ -347,7 +347,7 @@ static void failure_body(struct cloud *t)
     assert_null(strstr(t->e.text, KEY));
     cloud_fails(t, s, ERR_UPSTREAM);
     stt_close(s);
-    assert_int_equal(t->server.nrequests, 1);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 1);
 }
 
 static void failures_say_why(void **state)
@@ -381,7 +381,7 @@ static void lost_body(struct cloud *t)
     cloud_fails(t, s, ERR_UPSTREAM_UNREACHABLE);
     cloud_fails(t, s, ERR_UPSTREAM);
     stt_close(s);
-    assert_int_equal(t->server.nrequests, 1);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 1);
 }
 
 static void what_failed_is_not_sent_again(void **state)
@@ -434,7 +434,7 @@ static void cancel_early_body(struct cloud *t)
     cloud_waiter_join(&w);
     assert_int_equal(w.e.code, ERR_CANCELLED);
     stt_close(w.stt);
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
 }
 
 static void cancel_late_body(struct cloud *t)

@@ -22,7 +22,7 @@ static void make_openai(struct cloud *t)
 
 static void body_is(struct cloud *t, const struct tts_request *rq, const char *json)
 {
-    size_t n = t->server.nrequests;
+    size_t n = script_count(&t->server, &t->server.nrequests);
     tts_close(cloud_speak(t, rq));
     assert_str(cloud_sent(t, n), json);
 }
@@ -136,7 +136,7 @@ static void limits_body(struct cloud *t)
     cloud_refused(t, &rq, ERR_INVALID_REQUEST);
     rq = (struct tts_request){.text = STR("x"), .instructions = repeat(t->arena, STR("y"), 4097)};
     cloud_refused(t, &rq, ERR_INVALID_REQUEST);
-    assert_int_equal(t->server.nrequests, 0);
+    assert_int_equal(script_count(&t->server, &t->server.nrequests), 0);
     rq = (struct tts_request){.text = repeat(t->arena, emoji, 4096)};
     tts_close(cloud_speak(t, &rq));
     assert_true(cloud_sent(t, 0).n > 4 * 4096);
