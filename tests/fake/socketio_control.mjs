@@ -46,7 +46,11 @@ function mainNamespace(io) {
     io.of('/').on('connection', (socket) => {
         greet(socket);
         socket.on('message', (...args) => socket.emit('message-back', ...args));
-        socket.on('message-with-ack', (...args) => args.pop()(...args));
+        socket.on('message-with-ack', (...args) => {
+            if (typeof args.at(-1) === 'function') {
+                args.pop()(...args);
+            }
+        });
     });
     io.of('/custom').on('connection', greet);
 }
