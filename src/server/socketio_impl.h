@@ -106,6 +106,7 @@ struct sio_socket {
     uint64_t number;
     uint64_t stamp;     /* of the latest broadcast it was looked at for */
     uint64_t lost_at;   /* loop_now_ms */
+    uint64_t client_ns; /* at_ns of the ticket its client was given it for, 0: of none */
     uint64_t *skip;     /* after moving, per loop: broadcasts up to here were delivered before; may be NULL */
     struct task *mover; /* to be woken when references go */
     uint32_t refs;      /* until it is over, one is the registry's */
@@ -255,7 +256,8 @@ struct sio_ticket {
     struct str pid; /* "" for none */
     struct str offset;
     bool has_offset;
-    bool offsets; /* the client wants them */
+    bool offsets;   /* the client wants them */
+    uint64_t at_ns; /* clock_mono_ns() when it came */
 };
 void sio_ticket_read(struct sio_ticket *ticket, const struct json_value *auth);
 /* The index of the loop that made a pid, or -1 when nothing here did. */

@@ -1,4 +1,5 @@
 /* Sockets whose client is gone, and clients that come back for theirs. */
+#include "base/clock.h"
 #include "server/socketio_impl.h"
 #include "wire/base64.h"
 
@@ -8,7 +9,7 @@ void sio_ticket_read(struct sio_ticket *ticket, const struct json_value *auth)
 {
     struct json_iter it = json_iter(auth);
     struct json_value key, value;
-    *ticket = (struct sio_ticket){0};
+    *ticket = (struct sio_ticket){.at_ns = clock_mono_ns()};
     while (json_each(&it, &key, &value)) {
         if (str_eqc(key.raw, "pid") && value.type == JSON_STRING && !value.escaped) {
             ticket->pid = value.raw;
@@ -124,6 +125,8 @@ struct sio_socket *sio_claim(struct sio_loop *at, size_t ns, const struct sio_ti
     bool waits = s && (s->state == SIO_STATE_LOST || s->state == SIO_STATE_CONNECTED);
     if (!waits || sio_ns_index(s) != ns || at->draining)
         return NULL; /* unknown, on its way to somebody else already, or shown at the wrong door */
+    if (ticket->at_ns < s->client_ns)
+        return NULL; /* held up on its way: its client has come back on a newer connection since */
     enum eio_end why = s->state == SIO_STATE_LOST ? (enum eio_end)s->why : EIO_FORCED;
     if (sio_ticket_fits(ticket, s) && (!s->ns->can_recover || s->ns->can_recover(s)))
         return s;
@@ -171,6 +174,7 @@ void sio_resume(struct sio_client *c, struct sio_socket *s, const struct sio_tic
     bool sure = find_place(s, ticket);
     sio_ref(s);
     sio_socket_attach(s, c);
+    s->client_ns = ticket->at_ns;
     s->flushing = false;
     if (!sure) {
         flush_client(s);
