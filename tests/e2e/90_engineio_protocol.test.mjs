@@ -21,7 +21,8 @@ const CODES = [
 ];
 const KEYS = ['sid', 'upgrades', 'pingInterval', 'pingTimeout', 'maxPayload'];
 const SLOW = { allowEio3: false }; // heartbeats far apart
-const FAST = { pingInterval: 300, pingTimeout: 200, upgradeTimeout: 300, allowEio3: false };
+const FAST = { pingInterval: 300, pingTimeout: 10000, upgradeTimeout: 300, allowEio3: false };
+const STRICT = { pingInterval: 300, pingTimeout: 600, allowEio3: false };
 
 function checkOpened(opened, upgrades, settings) {
     assert.deepEqual(Object.keys(opened), KEYS);
@@ -42,6 +43,7 @@ const badPost = (session, body, statuses) =>
 await everywhere(async (it, target) => {
     const server = await target.start({ after }, SLOW);
     const quick = await target.start({ after }, FAST);
+    const strict = await target.start({ after }, STRICT);
 
     it('a poll opens a session', async () => {
         for (const [at, settings] of [[server, SLOW], [quick, FAST]]) {
@@ -313,29 +315,29 @@ await everywhere(async (it, target) => {
     });
 
     it('a heartbeat without an answer ends the session', async () => {
-        const polling = await Polling.open(quick);
-        const silent = await Polling.open(quick);
-        const socket = await EngineSocket.open(quick);
+        const polling = await Polling.open(strict);
+        const silent = await Polling.open(strict);
+        const socket = await EngineSocket.open(strict);
         assert.deepEqual(await polling.poll(), ['2']);
         assert.deepEqual(await polling.poll(), ['1']);
         await polling.gone();
         assert.equal(await socket.next(), '2');
         await socket.closed();
-        await sleep(FAST.pingInterval + FAST.pingTimeout); // the most that a session may live without a sign
+        await sleep(STRICT.pingInterval + STRICT.pingTimeout); // the most that a session may live without a sign
         await silent.gone();
     });
 
     it('another packet gives a client more time for its answer, once', async () => {
-        const socket = await EngineSocket.open(quick);
+        const socket = await EngineSocket.open(strict);
         assert.equal(await socket.next(), '2');
         const asked = performance.now();
-        await sleep(FAST.pingTimeout / 2);
+        await sleep(STRICT.pingTimeout / 2);
         for (let i = 0; i < 20 && !socket.raw.client.ended; i++) {
             await socket.send('4busy');
-            await sleep(FAST.pingTimeout / 8);
+            await sleep(STRICT.pingTimeout / 10);
         }
         await socket.closed();
-        assert.ok(performance.now() - asked > 1.3 * FAST.pingTimeout);
+        assert.ok(performance.now() - asked > 1.3 * STRICT.pingTimeout);
     });
 
     it('an answer that nobody asked for is harmless', async (t) => {
@@ -497,7 +499,7 @@ await everywhere(async (it, target) => {
 
     it('a client closes a WebSocket', async () => {
         // the original hears nothing of the packet: it misses the answer to its next heartbeat
-        const socket = await EngineSocket.open(target.name === 'original' ? quick : server);
+        const socket = await EngineSocket.open(target.name === 'original' ? strict : server);
         await socket.send('1');
         await socket.closed();
     });
