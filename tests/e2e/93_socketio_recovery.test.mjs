@@ -235,7 +235,7 @@ if (targets.some(({ name }) => name === 'parley')) {
     });
 
     it('heartbeats find a connection that stands still, on both sides', async (t) => {
-        const quick = await startParley(t, { ...KEEP, pingInterval: 400, pingTimeout: 400 });
+        const quick = await startParley(t, { ...KEEP, pingInterval: 400, pingTimeout: 1000 });
         const proxy = await TcpProxy.to(t, quick.port);
         const socket = await listen(t, proxy);
         const others = await speaker(t, quick);
