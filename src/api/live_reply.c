@@ -130,9 +130,7 @@ static void send_chunk(struct live_room *room)
     }
     batch_free(&batch);
     room->reply.sent = batch.text.n;
-    /* Counted from when it was due: tokens that come every CHUNK_MS, give or take, need not wait for each other. */
-    uint64_t now = loop_now_ms(loop_self());
-    room->next_ms = MAX(room->next_ms, now - CHUNK_MS) + CHUNK_MS + batch.text.n / CHUNK_BYTES;
+    room->next_ms = loop_now_ms(loop_self()) + CHUNK_MS + batch.text.n / CHUNK_BYTES;
 }
 
 static void on_tick(struct timer *timer)
