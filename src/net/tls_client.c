@@ -14,7 +14,8 @@
 
 struct kept_session {
     char *server;
-    SSL_SESSION *session;
+    unsigned char *bytes; /* the session, encoded: it holds keys; NULL: none */
+    int n;
 };
 
 struct tls_client {
@@ -25,12 +26,19 @@ struct tls_client {
     unsigned oldest;
 };
 
+static void drop_bytes(struct kept_session *kept)
+{
+    OPENSSL_clear_free(kept->bytes, (size_t)kept->n);
+    kept->bytes = NULL;
+    kept->n = 0;
+}
+
 static struct tls_client *unref(struct tls_client *client)
 {
     if (!client || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1)
         return NULL;
     for (size_t i = 0; i < SESSIONS; i++) {
-        SSL_SESSION_free(client->sessions[i].session);
+        drop_bytes(&client->sessions[i]);
         free(client->sessions[i].server);
     }
     SSL_CTX_free(client->ctx);
@@ -55,22 +63,26 @@ static SSL_SESSION *take_session(struct tls_client *client, const char *server)
     SSL_SESSION *session = NULL;
     pthread_mutex_lock(&client->lock);
     struct kept_session *kept = find(client, server);
-    if (kept && kept->session) {
-        session = kept->session;
-        if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
-            kept->session = NULL;
-        else
-            SSL_SESSION_up_ref(session);
+    if (kept && kept->bytes) {
+        const unsigned char *at = kept->bytes;
+        session = d2i_SSL_SESSION(NULL, &at, kept->n);
+        if (!session || SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+            drop_bytes(kept);
     }
     pthread_mutex_unlock(&client->lock);
     return session;
 }
 
-/* The handshake was good and the server gave a session, whose reference we take. */
+/* The handshake was good and the server gave a session. It is kept as bytes, so that no object of the library ever
+ * belongs to two threads. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
     struct conn_tls *t = SSL_get_app_data(ssl);
     struct tls_client *client = t->client;
+    unsigned char *bytes = NULL;
+    int n = i2d_SSL_SESSION(session, &bytes);
+    if (n <= 0)
+        return 0;
     pthread_mutex_lock(&client->lock);
     struct kept_session *kept = find(client, t->server);
     if (!kept) {
@@ -78,10 +90,11 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
         free(kept->server);
         kept->server = str_dup(str_c(t->server));
     }
-    SSL_SESSION_free(kept->session);
-    kept->session = session;
+    drop_bytes(kept);
+    kept->bytes = bytes;
+    kept->n = n;
     pthread_mutex_unlock(&client->lock);
-    return 1;
+    return 0; /* the reference stays the library's */
 }
 
 /* ---- The context ---- */
