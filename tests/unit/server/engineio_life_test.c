@@ -396,8 +396,7 @@ static void one_frame_for_everybody(void **state)
     poller_open_with(&p3, 3, "");
     wsc_begin(&w4, 4, "");
     wsc_begin(&w3, 3, "");
-    poller_ask(&p4);
-    poller_post(&p4, "6");
+    poller_hold(&p4);
     live_do(&env.lives[0], send_frame_to_all);
     expect_reply(&p4.get, 200, "42[\"all\",1]");
     poller_expect(&p3, "11:42[\"all\",1]2:4\x1e");
@@ -425,8 +424,7 @@ static void draining_tells_pollers(void **state)
     poller_ask(&waiting);
     poller_post(&waiting, "4x");
     expect_reply(&waiting.get, 200, "4x");
-    poller_ask(&waiting);
-    poller_post(&waiting, "6");
+    poller_hold(&waiting);
     live_do(&env.lives[0], env_eio_drain);
     expect_reply(&waiting.get, 200, "1");
     await_closed(2, EIO_SHUTDOWN);
@@ -456,8 +454,7 @@ static void held_requests_end_with_the_server(void **state)
     (void)state;
     struct poller p, q;
     poller_open(&p);
-    poller_ask(&p);
-    poller_post(&p, "6");
+    poller_hold(&p);
     poller_open(&q);
     poller_send(&q, "4!pause");
     await_count(&seen.messages, 1);
@@ -487,7 +484,7 @@ static void an_abrupt_end(void **state)
     static struct poller held, between, probed, lingering;
     static struct ws_client probe, opening;
     poller_open(&held);
-    poller_ask(&held);
+    poller_hold(&held);
     poller_open(&between);
     poller_post(&between, "4x");
     poller_open(&probed);

@@ -64,7 +64,7 @@ static void answers_a_held_poll(void **state)
     struct poller p;
     poller_open(&p);
     for (int i = 0; i < 3; i++) {
-        poller_ask(&p);
+        poller_hold(&p);
         poller_post(&p, "4one\x1e"
                         "4two");
         expect_reply(&p.get, 200,
@@ -101,8 +101,7 @@ static void a_second_poll_ends_the_session(void **state)
     (void)state;
     struct poller p;
     poller_open(&p);
-    poller_ask(&p);
-    poller_post(&p, "6"); /* the poll has arrived before: one thread reads both connections in order */
+    poller_hold(&p);
     eio_request(&p.post, "GET", p.query, "", STR(""));
     expect_reply(&p.post, 400, "{\"code\":3,\"message\":\"Bad request\"}");
     expect_reply(&p.get, 200, "1");
@@ -148,8 +147,7 @@ static void an_aborted_poll_ends_the_session(void **state)
     (void)state;
     struct poller p;
     poller_open(&p);
-    poller_ask(&p);
-    poller_post(&p, "6");
+    poller_hold(&p);
     client_close(&p.get);
     await_closed(1, EIO_TRANSPORT_ERROR);
     client_open(&p.get, env.port);
@@ -212,7 +210,7 @@ static void the_client_closes(void **state)
     (void)state;
     struct poller p;
     poller_open(&p);
-    poller_ask(&p);
+    poller_hold(&p);
     poller_post(&p, "1");
     expect_reply(&p.get, 200, "6");
     await_closed(1, EIO_TRANSPORT_CLOSE);
@@ -338,7 +336,7 @@ static void the_owner_closes_during_a_poll(void **state)
     (void)state;
     struct poller p;
     poller_open(&p);
-    poller_ask(&p);
+    poller_hold(&p);
     poller_post(&p, "4!farewell");
     expect_reply(&p.get, 200, "4farewell");
     await_closed(1, EIO_FORCED);
@@ -346,7 +344,7 @@ static void the_owner_closes_during_a_poll(void **state)
     poller_expect_unknown(&p);
     poller_close(&p);
     poller_open(&p);
-    poller_ask(&p);
+    poller_hold(&p);
     poller_post(&p, "4!close");
     expect_reply(&p.get, 200, "1");
     await_closed(2, EIO_FORCED);

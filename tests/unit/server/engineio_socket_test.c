@@ -303,8 +303,7 @@ static void a_poll_is_held_when_it_changes_over(void **state)
     struct ws_client c;
     poller_open(&p);
     probe_open(&c, &p, "");
-    poller_ask(&p);
-    poller_post(&p, "6");
+    poller_hold(&p);
     wsc_text(&c, "5"); /* without asking first */
     expect_reply(&p.get, 200, "6");
     wsc_text(&c, "4x");

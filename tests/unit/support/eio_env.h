@@ -6,7 +6,7 @@
 #include "unit/support/unit.h"
 
 #include "base/metrics.h"
-#include "server/engineio.h"
+#include "server/engineio_impl.h"
 #include "unit/support/http_client.h"
 #include "unit/support/ws_client.h"
 
@@ -22,12 +22,14 @@ struct eio_env {
     struct eio_server *eio;
     struct live_server lives[EIO_LOOPS]; /* all with the same server */
     uint16_t port;
+    char holding[EIO_SID + 1]; /* whose poll poller_hold waits for */
 };
 
 /* What the owner saw. */
 static struct {
     atomic_int opened, closed, drained, messages, confirmed;
-    atomic_int end; /* enum eio_end of the last that closed */
+    atomic_int held; /* a poll is */
+    atomic_int end;  /* enum eio_end of the last that closed */
     atomic_uint_fast64_t confirmed_up_to;
     atomic_int refused;                 /* messages that were not queued */
     atomic_int writable;                /* after !flood */
@@ -308,6 +310,14 @@ static inline void take_sid(char sid[21], const char *open)
     assert_int_equal(strlen(sid), 20);
 }
 
+static inline void note_held(struct live_server *live)
+{
+    (void)live;
+    struct eio_session *s = eio_find(eio_shard_here(env.eio), str_c(env.holding));
+    if (s && s->poll)
+        atomic_store(&seen.held, 1);
+}
+
 /* more: further query parameters, "&b64=1" say. */
 static inline void poller_open_with(struct poller *p, int version, const char *more)
 {
@@ -336,6 +346,18 @@ static inline void poller_close(struct poller *p)
 static inline void poller_ask(struct poller *p)
 {
     eio_request(&p->get, "GET", p->query, "", STR(""));
+}
+
+/* Asks, and waits until the session holds the poll: two connections' requests may be read in any order. */
+static inline void poller_hold(struct poller *p)
+{
+    poller_ask(p);
+    str_copy(env.holding, sizeof env.holding, str_c(p->sid));
+    atomic_store(&seen.held, 0);
+    for (size_t i = 0; !atomic_load(&seen.held); i++) {
+        live_do(&env.lives[i % (env.nloops ? env.nloops : 1)], note_held);
+        usleep(200);
+    }
 }
 
 /* The next reply has this status and, unless NULL, body. */
