@@ -10,8 +10,8 @@
 #include <stdlib.h>
 
 static const struct door *const doors[] = {
-    &door_system, &door_chat,    &door_aimcs, &door_conversations, &door_events,        &door_pichat,
-    &door_openai, &door_openapi, &door_live,  &door_agents,        &door_client_bundle,
+    &door_system,  &door_chat, &door_aimcs,  &door_conversations, &door_events, &door_pichat,      &door_openai,
+    &door_openapi, &door_live, &door_agents, &door_client_bundle, &door_speech, &door_audio_files, &door_voice_page,
 };
 
 /* Model, persona and texts belong to the surface a client came in by, never to a global switch. */
@@ -121,11 +121,18 @@ static int steer(void *arg, const struct http_head *head)
     return -1;
 }
 
+static void mount(struct api *api, const struct door *door)
+{
+    server_routes(api->server, door->routes, door->n, door->ctx ? door->ctx(api) : api);
+}
+
 void api_mount(struct api *api, struct server *server)
 {
+    bool local = api->config.realtime.provider == API_REALTIME_LOCAL;
     api->server = server;
     for (size_t i = 0; i < COUNT(doors); i++)
-        server_routes(server, doors[i]->routes, doors[i]->n, doors[i]->ctx ? doors[i]->ctx(api) : api);
+        mount(api, doors[i]);
+    mount(api, local ? &door_realtime_local : &door_realtime_relay);
     if (api->echo)
         server_routes(server, door_conformance.routes, door_conformance.n, api->echo);
     server_steer(server, steer, api);

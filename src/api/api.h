@@ -3,10 +3,25 @@
 #define API_API_H
 
 #include "chat/chat.h"
+#include "chat/voice.h"
+#include "client/upstream.h"
 #include "server/server.h"
 #include "server/socketio.h"
+#include "speech/media.h"
 
 struct api;
+
+/* Who serves realtime voice. */
+struct api_realtime {
+    enum { API_REALTIME_LOCAL, API_REALTIME_OPENAI, API_REALTIME_AZURE, API_REALTIME_NONE } provider;
+    const char *base_url;               /* of the service: "https://api.openai.com/v1", or Azure's endpoint */
+    const char *api_key;                /* NULL: none is sent; OpenAI's own address needs one */
+    const char *organization, *project; /* OpenAI */
+    const char *model;                  /* where the client names none; Azure: the deployment, whatever it names */
+    const char *api_version;            /* Azure's preview form; NULL: the current one */
+    struct upstream_config upstream;    /* its base_url is not looked at */
+    unsigned max_session;               /* ms */
+};
 
 /* Filled by app/ from the configuration. Strings outlive the api; "" or NULL where nothing is set. */
 struct api_config {
@@ -23,6 +38,14 @@ struct api_config {
     const char *store_name, *llm_name;                                  /* drivers, for health pages */
     struct sio_config socketio;                                         /* `marks` is the api's own */
     size_t nloops;
+    struct tts *tts;           /* NULL: nobody speaks */
+    struct stt *stt;           /* NULL: nobody listens */
+    struct media *media;       /* audio formats */
+    const char *speech_region; /* shown by /api/status */
+    const char *audio_path;    /* folder of audio that is kept */
+    uint64_t audio_retention;  /* ms */
+    struct voice_policy voice;
+    struct api_realtime realtime;
     const char *socketio_client; /* folder of the official client's bundles; NULL: where they are installed */
     bool conformance;            /* Socket.IO is what the protocol's black-box suites expect, in place of chat */
 };

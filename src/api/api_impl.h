@@ -102,7 +102,9 @@ struct door {
 void system_metrics(void);
 
 extern const struct door door_system, door_chat, door_aimcs, door_conversations, door_events, door_pichat, door_openai,
-    door_openapi, door_live, door_agents, door_client_bundle;
+    door_openapi, door_live, door_agents, door_client_bundle, door_speech, door_audio_files, door_voice_page;
+/* One of them is mounted. */
+extern const struct door door_realtime_local, door_realtime_relay;
 
 /* folder: where the official client's bundles lie; NULL or "": where they are installed. */
 struct client_bundle *client_bundle_new(const char *folder);

@@ -24,7 +24,7 @@ int drivers_open_store(const struct config *cfg, struct store **store, struct er
     return store_open(&store_sqlite, &config, store, e);
 }
 
-static struct upstream_config upstream_of(const struct config *cfg, const char *url)
+struct upstream_config drivers_upstream(const struct config *cfg, const char *url)
 {
     bool https = strncmp(url, "https:", 6) == 0;
     return (struct upstream_config){
@@ -46,7 +46,7 @@ static struct upstream_config upstream_of(const struct config *cfg, const char *
 
 static struct llm *open_openai(const struct config *cfg, struct err *e)
 {
-    struct upstream_config upstream = upstream_of(cfg, cfg->openai_base_url);
+    struct upstream_config upstream = drivers_upstream(cfg, cfg->openai_base_url);
     upstream.name = "openai";
     struct llm_openai_config config = {
         .base_url = cfg->openai_base_url,
@@ -65,7 +65,7 @@ static struct llm *open_azure(const struct config *cfg, struct err *e)
         err_set(e, ERR_NOT_CONFIGURED, "LLM_PROVIDER=azure needs AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY");
         return NULL;
     }
-    struct upstream_config upstream = upstream_of(cfg, cfg->azure_openai_endpoint);
+    struct upstream_config upstream = drivers_upstream(cfg, cfg->azure_openai_endpoint);
     upstream.name = "azure";
     struct llm_openai_config config = {
         .base_url = cfg->azure_openai_endpoint,
@@ -81,7 +81,7 @@ static struct llm *open_azure(const struct config *cfg, struct err *e)
 
 static struct llm *open_member(const struct config *cfg, const struct config_upstream *u, struct err *e)
 {
-    struct upstream_config upstream = upstream_of(cfg, u->base_url);
+    struct upstream_config upstream = drivers_upstream(cfg, u->base_url);
     upstream.name = u->name;
     struct llm_openai_config config = {
         .base_url = u->base_url,
@@ -117,7 +117,7 @@ static struct llm *open_pool(const struct config *cfg, struct err *e)
     return pool;
 }
 
-static bool has_openai(const struct config *cfg)
+bool drivers_has_openai(const struct config *cfg)
 {
     /* A base URL of one's own needs no key: local servers ask for none. */
     return cfg->openai_api_key || config_origin(cfg, "OPENAI_BASE_URL") != ORIGIN_DEFAULT;
@@ -132,7 +132,7 @@ int drivers_open_model(const struct config *cfg, struct llm **llm, struct err *e
         *llm = open_pool(cfg, e);
     else if (cfg->llm_provider == PROVIDER_DEMO)
         *llm = drivers_responder();
-    else if (cfg->llm_provider == PROVIDER_OPENAI || (automatic && has_openai(cfg)))
+    else if (cfg->llm_provider == PROVIDER_OPENAI || (automatic && drivers_has_openai(cfg)))
         *llm = open_openai(cfg, e);
     else if (cfg->llm_provider == PROVIDER_AZURE ||
              (automatic && cfg->azure_openai_endpoint && cfg->azure_openai_api_key))

@@ -19,6 +19,9 @@ struct running {
     size_t nloops;
     struct store *store;
     struct llm *llm, *responder;
+    struct media *media;
+    struct tts *tts;
+    struct stt *stt;
     struct tls_context *tls;
     struct chat *chat;
     struct api *api;

@@ -42,6 +42,9 @@ static int open_parts(struct running *r, struct err *e)
 {
     if (drivers_open_store(r->cfg, &r->store, e) < 0 || drivers_open_model(r->cfg, &r->llm, e) < 0)
         return -1;
+    r->media = media_new(&(struct media_config){.workers = (unsigned)r->cfg->media_workers});
+    if (drivers_open_speech(r->cfg, r->media, &r->tts, &r->stt, e) < 0)
+        return -1;
     if (r->cfg->tls_cert && !(r->tls = tls_new(r->cfg->tls_cert, r->cfg->tls_key, e)))
         return -1;
     r->responder = r->cfg->llm_provider == PROVIDER_NONE ? NULL : drivers_responder();
@@ -123,6 +126,9 @@ static void close_parts(struct running *r)
     tls_free(r->tls);
     api_free(r->api);
     chat_free(r->chat);
+    tts_free(r->tts);
+    stt_free(r->stt);
+    media_free(r->media);
     llm_free(r->llm);
     llm_free(r->responder);
     store_close(r->store);

@@ -77,6 +77,48 @@ static struct sio_config settings_socketio(const struct config *cfg)
     };
 }
 
+static struct voice_policy settings_voice(const struct config *cfg, const struct running *r)
+{
+    return (struct voice_policy){
+        .tts = r->tts,
+        .stt = r->stt,
+        .silence_ms = (unsigned)cfg->voice_silence_ms,
+        .max_silence_ms = (unsigned)cfg->voice_max_silence_ms,
+        .max_utterance_ms = (unsigned)cfg->voice_max_utterance_ms,
+        .interrupt_speaking = cfg->voice_interrupt_speaking,
+        .interrupt_thinking = cfg->voice_interrupt_thinking,
+        .interrupt_min_ms = (unsigned)cfg->voice_interrupt_min_ms,
+        .resume = cfg->voice_resume,
+        .stall_timeout_ms = (unsigned)cfg->voice_stall_timeout_ms,
+    };
+}
+
+static struct api_realtime settings_realtime(const struct config *cfg)
+{
+    enum config_realtime who = cfg->realtime_provider;
+    if (who == REALTIME_AUTO && cfg->openai_api_key)
+        who = REALTIME_OPENAI;
+    else if (who == REALTIME_AUTO && cfg->azure_openai_endpoint && cfg->azure_openai_api_key &&
+             cfg->azure_openai_realtime_deployment)
+        who = REALTIME_AZURE;
+    struct api_realtime out = {.max_session = (unsigned)cfg->realtime_max_session_ms};
+    if (who == REALTIME_OPENAI || who == REALTIME_AZURE) {
+        bool azure = who == REALTIME_AZURE;
+        out.provider = azure ? API_REALTIME_AZURE : API_REALTIME_OPENAI;
+        out.base_url = azure ? cfg->azure_openai_endpoint : cfg->openai_base_url;
+        out.api_key = azure ? cfg->azure_openai_api_key : cfg->openai_api_key;
+        out.organization = cfg->openai_organization;
+        out.project = cfg->openai_project;
+        out.model = azure ? cfg->azure_openai_realtime_deployment : cfg->openai_realtime_model;
+        out.api_version = cfg->azure_openai_realtime_api_version;
+        out.upstream = drivers_upstream(cfg, out.base_url ? out.base_url : "https:");
+        out.upstream.name = azure ? "azure_realtime" : "openai_realtime";
+    } else {
+        out.provider = who == REALTIME_NONE ? API_REALTIME_NONE : API_REALTIME_LOCAL;
+    }
+    return out;
+}
+
 struct api_config settings_api(const struct settings *s, const struct running *r)
 {
     const struct config *cfg = s->cfg;
@@ -102,6 +144,14 @@ struct api_config settings_api(const struct settings *s, const struct running *r
         .llm_name = r->llm ? llm_name(r->llm) : "none",
         .socketio = settings_socketio(cfg),
         .nloops = r->nloops,
+        .tts = r->tts,
+        .stt = r->stt,
+        .media = r->media,
+        .speech_region = cfg->azure_speech_key ? cfg->azure_speech_region : "",
+        .audio_path = cfg->audio_path,
+        .audio_retention = cfg->audio_retention_ms,
+        .voice = settings_voice(cfg, r),
+        .realtime = settings_realtime(cfg),
         .socketio_client = cfg->socketio_client,
         .conformance = cfg->conformance,
     };

@@ -66,6 +66,11 @@ bool chat_has_model(const struct chat *chat)
     return chat->config.llm != NULL;
 }
 
+struct llm *chat_answerer(const struct chat *chat)
+{
+    return chat->config.llm ? chat->config.llm : chat->config.responder;
+}
+
 struct store *chat_store(struct chat *chat)
 {
     return chat->config.store;

@@ -32,6 +32,8 @@ int chat_recover(struct chat *chat, struct err *e);
 
 /* Whether a model is configured (LLM_PROVIDER=demo said outright counts). */
 bool chat_has_model(const struct chat *chat);
+/* Who answers: the configured model, else the embedded responder, else NULL. */
+struct llm *chat_answerer(const struct chat *chat);
 struct store *chat_store(struct chat *chat);
 /* The loop on which the conversation lives. */
 struct loop *chat_home(struct chat *chat, struct str conversation_id);

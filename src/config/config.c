@@ -103,6 +103,24 @@ static void derive_origins(struct config *cfg)
     }
 }
 
+static void check_speech(struct draft *d, const struct config *cfg)
+{
+    bool azure = cfg->azure_openai_endpoint && cfg->azure_openai_api_key;
+    if (!azure && (cfg->tts_provider == SPEECH_BY_AZURE_OPENAI || cfg->stt_provider == SPEECH_BY_AZURE_OPENAI))
+        draft_error(d, "TTS_PROVIDER and STT_PROVIDER: azure_openai needs AZURE_OPENAI_ENDPOINT and "
+                       "AZURE_OPENAI_API_KEY");
+    if (cfg->stt_provider == SPEECH_BY_AZURE_OPENAI && !cfg->azure_openai_stt_deployment)
+        draft_error(d, "STT_PROVIDER=azure_openai needs AZURE_OPENAI_STT_DEPLOYMENT");
+    if (!cfg->azure_speech_key &&
+        (cfg->tts_provider == SPEECH_BY_AZURE_SPEECH || cfg->stt_provider == SPEECH_BY_AZURE_SPEECH))
+        draft_error(d, "TTS_PROVIDER and STT_PROVIDER: azure_speech needs AZURE_SPEECH_KEY");
+    if (cfg->realtime_provider == REALTIME_AZURE && !(azure && cfg->azure_openai_realtime_deployment))
+        draft_error(d, "REALTIME_PROVIDER=azure needs AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_API_KEY and "
+                       "AZURE_OPENAI_REALTIME_DEPLOYMENT");
+    if (cfg->voice_max_silence_ms < cfg->voice_silence_ms)
+        draft_error(d, "VOICE_MAX_SILENCE is shorter than VOICE_SILENCE");
+}
+
 static void check_together(struct draft *d, const struct config *cfg)
 {
     if (!cfg->tls_cert != !cfg->tls_key)
@@ -114,6 +132,7 @@ static void check_together(struct draft *d, const struct config *cfg)
     if (cfg->llm_provider == PROVIDER_OPENAI && !cfg->llm_upstreams.count && !cfg->openai_api_key &&
         !is_given(d, "OPENAI_BASE_URL"))
         draft_warn(d, "LLM_PROVIDER=openai without OPENAI_API_KEY: api.openai.com will refuse");
+    check_speech(d, cfg);
     for (size_t i = 0; i < settings_count; i++) {
         struct str text = str_c(d->values[i].text);
         bool sample = text.n > 5 && str_ieq(str_n(text.p, 4), STR("your")) && (text.p[4] == '-' || text.p[4] == '_');

@@ -22,6 +22,15 @@ struct config_ports {
 
 enum config_environment { ENVIRONMENT_DEVELOPMENT, ENVIRONMENT_PRODUCTION, ENVIRONMENT_TEST };
 enum config_provider { PROVIDER_AUTO, PROVIDER_DEMO, PROVIDER_OPENAI, PROVIDER_AZURE, PROVIDER_NONE };
+enum config_speech {
+    SPEECH_BY_AUTO,
+    SPEECH_BY_LOCAL,
+    SPEECH_BY_OPENAI,
+    SPEECH_BY_AZURE_OPENAI,
+    SPEECH_BY_AZURE_SPEECH,
+    SPEECH_BY_NONE,
+};
+enum config_realtime { REALTIME_AUTO, REALTIME_LOCAL, REALTIME_OPENAI, REALTIME_AZURE, REALTIME_NONE };
 enum config_pool { POOL_ORDER, POOL_WEIGHTED };
 enum config_store { STORE_SQLITE };
 enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
@@ -129,13 +138,35 @@ struct config {
     bool upstream_http2;
     char *http_proxy, *https_proxy, *no_proxy;
 
-    /* Speech, files, other stores, devices: accepted now, used by the parts that bring them */
-    char *openai_realtime_model, *openai_tts_model, *realtime_provider;
-    char *azure_openai_tts_deployment, *azure_openai_audio_deployment, *azure_speech_key, *azure_speech_region;
+    /* Speech */
+    enum config_speech tts_provider, stt_provider;
+    char *speech_voice; /* of the embedded synthesizer */
+    uint64_t speech_recognizers, media_workers;
+    char *openai_tts_model, *openai_stt_model;
+    char *azure_openai_tts_deployment, *azure_openai_tts_api_version;
+    char *azure_openai_stt_deployment, *azure_openai_stt_api_version; /* no deployment: Azure OpenAI does not listen */
+    char *azure_openai_audio_deployment;
+    char *azure_speech_key, *azure_speech_region, *azure_speech_tts_url, *azure_speech_stt_url;
+
+    /* Realtime voice */
+    enum config_realtime realtime_provider;
+    char *openai_realtime_model, *azure_openai_realtime_deployment, *azure_openai_realtime_api_version;
+    uint64_t realtime_max_session_ms;
+    uint64_t voice_silence_ms, voice_max_silence_ms, voice_max_utterance_ms;
+    bool voice_interrupt_speaking, voice_interrupt_thinking;
+    uint64_t voice_interrupt_min_ms;
+    bool voice_resume;
+    uint64_t voice_stall_timeout_ms;
+
+    /* Audio that is kept */
+    char *audio_path;
+    uint64_t audio_retention_ms;
+
+    /* Files, other stores, devices: accepted now, used by the parts that bring them */
     char *livekit_ws_url, *livekit_api_key, *livekit_api_secret;
     uint64_t max_file_size;
     struct config_list allowed_file_types;
-    char *audio_path, *upload_path, *avatar_path;
+    char *upload_path, *avatar_path;
     char *mongodb_uri, *cosmos_mongo_uri, *cosmos_endpoint, *cosmos_key, *cosmos_database;
     char *cosmos_container_chats, *cosmos_container_messages, *cosmos_container_users, *cosmos_container_settings,
         *cosmos_container_processed_messages;
