@@ -225,14 +225,15 @@ test('while draining, a request on one loop still reaches a conversation on anot
     for (let round = 0; round < 6; round++) {
         const id = await create(own);
         const upload = await RawClient.connect(own.port);
-        const head = { 'Content-Length': body.length, 'Content-Type': 'application/json' };
-        await upload.write(request('POST', `/api/conversations/${id}/cancel`, head, body).slice(0, -1));
+        const head = { 'Content-Length': body.length, 'Content-Type': 'application/json', Expect: '100-continue' };
+        const begun = await upload.request(request('POST', `/api/conversations/${id}/cancel`, head));
+        assert.equal(begun.status, 100, 'the request has begun');
         const idle = await spread(() => RawClient.connect(own.port));
         const started = performance.now();
         own.child.kill('SIGTERM');
         await Promise.all(idle.map((client) => client.closed()));
         await sleep(30); // for loops that would leave now
-        const response = await upload.request('}');
+        const response = await upload.request(body);
         assert.equal(response.status, 200);
         assert.equal(response.body.cancelled, false);
         assert.equal(response.headers.connection, 'close');
