@@ -134,7 +134,9 @@ void websocket_close(struct websocket *ws, uint16_t code, struct str reason)
 
 void websocket_drain(void *owner)
 {
-    websocket_close(owner, WS_NORMAL, STR("Server shutting down"));
+    const struct websocket *ws = owner;
+    uint16_t code = ws->route->websocket->drain_code;
+    websocket_close(owner, code ? code : WS_NORMAL, STR("Server shutting down"));
 }
 
 static void on_conn_closed(struct conn *c, enum conn_end why)

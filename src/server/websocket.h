@@ -10,11 +10,15 @@
 struct websocket;
 
 struct websocket_ops {
-    size_t max_message; /* 0: LIMIT_WS_MESSAGE */
-    size_t user_size;   /* bytes of zeroed door state that lie in the socket's record: websocket_user */
-    bool no_ping;       /* the door has a heartbeat of its own: no WebSocket pings */
+    size_t max_message;  /* 0: LIMIT_WS_MESSAGE */
+    size_t user_size;    /* bytes of zeroed door state that lie in the socket's record: websocket_user */
+    bool no_ping;        /* the door has a heartbeat of its own: no WebSocket pings */
+    uint16_t drain_code; /* of the closing when the server shuts down; 0: 1000 */
     /* Asked before anything else about the upgrade: false when it refused, by replying. NULL: always true. */
     bool (*may_open)(struct http_request *rq);
+    /* Which of the subprotocols in Sec-WebSocket-Protocol is selected; one that was not offered is not named to the
+     * client. STR_NONE, or NULL in place of the function: none. */
+    struct str (*subprotocol)(struct http_request *rq);
     /* The upgrade was answered. rq is valid during the call only. */
     void (*on_open)(struct websocket *ws, struct http_request *rq);
     /* A whole message; data is writable, valid during the call only. */

@@ -37,6 +37,28 @@ static void agree_compression(struct websocket *ws, struct http_request *rq, str
         ws->reader.deflate = ws_deflate_new(&params, true);
 }
 
+/* Names are compared exactly (RFC 6455 section 4.1). */
+static bool is_offered(struct str offers, struct str protocol)
+{
+    struct str piece;
+    while (str_split(&offers, ',', &piece))
+        if (str_eq(str_trim(piece), protocol))
+            return true;
+    return false;
+}
+
+static void put_subprotocol(struct buf *out, struct websocket *ws, struct http_request *rq)
+{
+    struct str offers = http_header(rq->head, STR("sec-websocket-protocol"));
+    if (!offers.n || !ws->route->websocket->subprotocol)
+        return;
+    struct str chosen = ws->route->websocket->subprotocol(rq);
+    if (!chosen.n || !is_offered(offers, chosen))
+        return;
+    buf_lit(out, "\r\nSec-WebSocket-Protocol: ");
+    buf_str_add(out, chosen);
+}
+
 static void send_101(struct websocket *ws, struct http_request *rq, const char *accept)
 {
     struct buf extensions = BUF_INIT(KIB(1)), out = BUF_INIT(KIB(4));
@@ -48,6 +70,7 @@ static void send_101(struct websocket *ws, struct http_request *rq, const char *
         buf_lit(&out, "\r\nSec-WebSocket-Extensions: ");
         buf_str_add(&out, buf_str(&extensions));
     }
+    put_subprotocol(&out, ws, rq);
     buf_lit(&out, "\r\nX-Request-Id: ");
     buf_str_add(&out, str_c(rq->id));
     buf_lit(&out, "\r\n\r\n");
