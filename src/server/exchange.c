@@ -142,7 +142,8 @@ static bool find_route(struct http_exchange *x)
 
 static uint64_t max_body(const struct http_exchange *x)
 {
-    return x->rq.route->max_body ? x->rq.route->max_body : LIMIT_HTTP_BODY;
+    size_t max = x->rq.route->max_body & ~HTTP_ANY_TYPE;
+    return max ? max : LIMIT_HTTP_BODY;
 }
 
 static int check_body(struct http_exchange *x, struct err *e)
@@ -159,7 +160,7 @@ static int check_body(struct http_exchange *x, struct err *e)
     if (coding.n && !str_ieq(coding, STR("identity")))
         return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE, "Content-Encoding %.*s is not supported",
                        (int)MIN(coding.n, (size_t)32), coding.p);
-    if (!http_request_is_json(&x->rq))
+    if (!(x->rq.route->max_body & HTTP_ANY_TYPE) && !http_request_is_json(&x->rq))
         return err_set(e, ERR_UNSUPPORTED_MEDIA_TYPE, "The body must be JSON");
     if (head->body == HTTP_BODY_LENGTH && head->length > max_body(x))
         return err_set(e, ERR_BODY_TOO_LARGE, NULL);

@@ -13,6 +13,8 @@ struct http_request;
 struct websocket_ops;
 
 #define HTTP_PARAMS 4
+/* In max_body: bodies of any Content-Type come to the handler. Others are JSON, or refused with 415. */
+#define HTTP_ANY_TYPE ((size_t)1 << 40)
 
 /* One row of a door's table. */
 struct http_route {
@@ -20,7 +22,7 @@ struct http_route {
     const char *path; /* "/api/conversations/:id/events"; also answers under /api/v1/… when it starts with /api/ */
     void (*handler)(struct http_request *rq); /* NULL when only a WebSocket lives here */
     const struct websocket_ops *websocket;    /* for GET with Upgrade: websocket, or NULL */
-    size_t max_body;                          /* 0: LIMIT_HTTP_BODY */
+    size_t max_body;                          /* 0: LIMIT_HTTP_BODY; HTTP_ANY_TYPE may be added */
     const char *dialect; /* "aimcs" "openai" "chat" "pichat" "care", NULL: always open (health, documentation) */
     const char *summary; /* one line for /openapi.json */
 };

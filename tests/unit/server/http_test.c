@@ -101,13 +101,21 @@ static void empty(struct http_request *rq)
 }
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/hello", hello, NULL, 0, NULL, ""},        {HTTP_POST, "/echo", echo, NULL, KIB(300), NULL, ""},
-    {HTTP_GET, "/api/items/:id", item, NULL, 0, NULL, ""}, {HTTP_POST, "/api/items/:id", item, NULL, 0, NULL, ""},
-    {HTTP_GET, "/id", request_id, NULL, 0, NULL, ""},      {HTTP_GET, "/later", later, NULL, 0, NULL, ""},
-    {HTTP_GET, "/fails", fails, NULL, 0, NULL, ""},        {HTTP_GET, "/forgets", forgets, NULL, 0, NULL, ""},
-    {HTTP_GET, "/twice", twice, NULL, 0, NULL, ""},        {HTTP_GET, "/big", big, NULL, 0, NULL, ""},
-    {HTTP_GET, "/too-big", too_big, NULL, 0, NULL, ""},    {HTTP_GET, "/long-headers", long_headers, NULL, 0, NULL, ""},
-    {HTTP_DELETE, "/empty", empty, NULL, 0, NULL, ""},     {HTTP_POST, "/private", hello, NULL, 0, "chat", ""},
+    {HTTP_GET, "/hello", hello, NULL, 0, NULL, ""},
+    {HTTP_POST, "/echo", echo, NULL, KIB(300), NULL, ""},
+    {HTTP_POST, "/any", echo, NULL, KIB(300) | HTTP_ANY_TYPE, NULL, ""},
+    {HTTP_GET, "/api/items/:id", item, NULL, 0, NULL, ""},
+    {HTTP_POST, "/api/items/:id", item, NULL, 0, NULL, ""},
+    {HTTP_GET, "/id", request_id, NULL, 0, NULL, ""},
+    {HTTP_GET, "/later", later, NULL, 0, NULL, ""},
+    {HTTP_GET, "/fails", fails, NULL, 0, NULL, ""},
+    {HTTP_GET, "/forgets", forgets, NULL, 0, NULL, ""},
+    {HTTP_GET, "/twice", twice, NULL, 0, NULL, ""},
+    {HTTP_GET, "/big", big, NULL, 0, NULL, ""},
+    {HTTP_GET, "/too-big", too_big, NULL, 0, NULL, ""},
+    {HTTP_GET, "/long-headers", long_headers, NULL, 0, NULL, ""},
+    {HTTP_DELETE, "/empty", empty, NULL, 0, NULL, ""},
+    {HTTP_POST, "/private", hello, NULL, 0, "chat", ""},
 };
 
 static int admit(void *arg, const struct http_request *rq, struct err *e)
@@ -488,6 +496,20 @@ static void bodies_of_another_kind_are_415(void **state)
     check("POST /echo HTTP/1.1\r\n" H "Content-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", 200, "abc");
 }
 
+static void a_route_may_take_every_kind_of_body(void **state)
+{
+    (void)state;
+    check("POST /any HTTP/1.1\r\n" H "Content-Type: image/png\r\nContent-Length: 3\r\n\r\nabc", 200, "abc");
+    check("POST /any HTTP/1.1\r\n" H "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 3\r\n\r\nabc",
+          200, "abc");
+    struct reply r = ask(&c, "POST /any HTTP/1.1\r\n" H "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc");
+    assert_int_equal(r.status, 415);
+    reply_free(&r);
+    r = ask(&c, "POST /any HTTP/1.1\r\n" H "Content-Type: image/png\r\nContent-Length: 307201\r\n\r\n");
+    assert_int_equal(r.status, 413);
+    reply_free(&r);
+}
+
 static void a_short_body_nobody_wants_is_skipped(void **state)
 {
     (void)state;
@@ -615,6 +637,7 @@ int main(void)
         CASE(expect_continue_is_answered_when_the_body_is_wanted),
         CASE(bodies_over_the_limit_are_413),
         CASE(bodies_of_another_kind_are_415),
+        CASE(a_route_may_take_every_kind_of_body),
         CASE(a_short_body_nobody_wants_is_skipped),
         CASE(pipelined_requests_are_answered_in_order),
         CASE(many_pipelined_requests_wait_in_the_socket),
