@@ -54,7 +54,7 @@ const DEFAULTS = {
     hang: '',
 };
 
-const TYPES = {
+export const TYPES = {
     mp3: 'audio/mpeg',
     opus: 'audio/ogg',
     aac: 'audio/aac',
@@ -66,7 +66,7 @@ const VOICES = 'alloy ash ballad coral echo fable onyx nova sage shimmer verse m
 const SPEECH_MEMBERS = ['model', 'input', 'voice', 'instructions', 'response_format', 'speed', 'stream_format'];
 const FILE_TYPES = /\.(flac|mp3|mp4|mpeg|mpga|m4a|ogg|wav|webm)$/;
 const FILE_MAX = 25 << 20;
-const AZURE_FORMATS = {
+export const AZURE_FORMATS = {
     'audio-24khz-48kbitrate-mono-mp3': ['mp3'],
     'audio-24khz-96kbitrate-mono-mp3': ['mp3'],
     'ogg-24khz-16bit-mono-opus': ['opus'],
@@ -88,7 +88,7 @@ class Refusal extends Error {
 }
 
 /** As long as somebody takes to say it. */
-const secondsOf = (text, speed) => Math.max(0.3, (text.length * 0.06) / speed);
+export const secondsOf = (text, speed) => Math.max(0.3, (text.length * 0.06) / speed);
 
 function checkSpeech(rq) {
     const body = rq.body;
@@ -156,7 +156,7 @@ function transcriptEvents(text) {
     ];
 }
 
-function slices(bytes, size) {
+export function slices(bytes, size) {
     const pieces = [];
     for (let at = 0; at < bytes.length; at += size) {
         pieces.push(bytes.subarray(at, at + size));

@@ -1,6 +1,10 @@
 // Reads SSML as an XML parser would: throws when it is not well-formed, or has an element or attribute unknown here.
 
-const KNOWN = { speak: ['version', 'xmlns', 'xml:lang'], voice: ['name', 'xml:lang'], prosody: ['rate', 'pitch', 'volume'] };
+const KNOWN = {
+    speak: ['version', 'xmlns', 'xmlns:mstts', 'xmlns:emo', 'xml:lang'],
+    voice: ['name', 'xml:lang'],
+    prosody: ['rate', 'pitch', 'volume'],
+};
 const ENTITIES = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 // eslint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
