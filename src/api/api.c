@@ -106,6 +106,8 @@ struct api *api_new(const struct api_config *config)
     system_metrics();
     api->bundle = client_bundle_new(config->socketio_client);
     open_live(api);
+    if (config->realtime.provider != API_REALTIME_LOCAL)
+        api->realtime = realtime_relay_new(&api->config.realtime, config->nloops);
     return api;
 }
 
@@ -128,11 +130,10 @@ static void mount(struct api *api, const struct door *door)
 
 void api_mount(struct api *api, struct server *server)
 {
-    bool local = api->config.realtime.provider == API_REALTIME_LOCAL;
     api->server = server;
     for (size_t i = 0; i < COUNT(doors); i++)
         mount(api, doors[i]);
-    mount(api, local ? &door_realtime_local : &door_realtime_relay);
+    mount(api, api->realtime ? &door_realtime_relay : &door_realtime_local);
     if (api->echo)
         server_routes(server, door_conformance.routes, door_conformance.n, api->echo);
     server_steer(server, steer, api);
@@ -145,6 +146,8 @@ void api_drain(struct api *api)
     eio_drain(sio_engine(api->live));
     if (api->echo)
         eio_drain(api->echo);
+    if (api->realtime)
+        realtime_relay_drain(api->realtime);
 }
 
 void api_loop_end(struct api *api)
@@ -169,6 +172,7 @@ struct api *api_free(struct api *api)
         eio_free(api->echo);
     live_loops_free(api->rooms, api->config.nloops);
     client_bundle_free(api->bundle);
+    realtime_relay_free(api->realtime);
     free(api);
     return NULL;
 }

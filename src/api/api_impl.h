@@ -30,6 +30,7 @@ struct api {
     struct live_loop *rooms; /* of each loop: live_impl.h */
     struct eio_server *echo; /* conformance mode only: Engine.IO alone */
     struct client_bundle *bundle;
+    struct realtime_relay *realtime; /* NULL: realtime voice is served here */
 };
 
 struct api *api_of(const struct http_request *rq);
@@ -109,5 +110,11 @@ extern const struct door door_realtime_local, door_realtime_relay;
 /* folder: where the official client's bundles lie; NULL or "": where they are installed. */
 struct client_bundle *client_bundle_new(const char *folder);
 struct client_bundle *client_bundle_free(struct client_bundle *bundle);
+
+/* config lives as long as the relay, which ends after all loops. */
+struct realtime_relay *realtime_relay_new(const struct api_realtime *config, size_t nloops);
+/* Loop's thread: its sessions end. */
+void realtime_relay_drain(struct realtime_relay *relay);
+struct realtime_relay *realtime_relay_free(struct realtime_relay *relay); /* takes NULL, returns NULL */
 
 #endif

@@ -1,6 +1,7 @@
 #include "client/openai_url.h"
 
 #include "base/buf.h"
+#include "wire/url.h"
 
 #include <stdlib.h>
 
@@ -22,17 +23,6 @@ static char *take(struct buf *text)
     return copy;
 }
 
-static void put_encoded(struct buf *out, struct str s)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
-    for (size_t i = 0; i < s.n; i++) {
-        if (memchr(plain, s.p[i], sizeof plain - 1))
-            buf_byte(out, s.p[i]);
-        else
-            buf_addf(out, "%%%02X", (unsigned char)s.p[i]);
-    }
-}
-
 /* Endpoints are written with and without /openai and /openai/v1 behind them. */
 static void azure(struct openai_url *url, const struct openai_url_config *config)
 {
@@ -42,14 +32,14 @@ static void azure(struct openai_url *url, const struct openai_url_config *config
     buf_lit(&base, "/openai");
     if (url->dated) {
         buf_lit(&path, "/deployments/");
-        put_encoded(&path, str_c(config->deployment));
+        url_put_encoded(&path, str_c(config->deployment));
     } else {
         buf_lit(&base, "/v1");
     }
     buf_str_add(&path, str_c(config->operation));
     if (version.n && !str_eqc(version, "v1")) {
         buf_lit(&path, "?api-version=");
-        put_encoded(&path, version);
+        url_put_encoded(&path, version);
     }
     url->base_url = take(&base);
     url->path = take(&path);

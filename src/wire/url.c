@@ -89,3 +89,14 @@ int url_basic_auth(struct buf *out, struct str user)
     buf_free(&plain);
     return result;
 }
+
+void url_put_encoded(struct buf *out, struct str s)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    for (size_t i = 0; i < s.n; i++) {
+        if (memchr(plain, s.p[i], sizeof plain - 1))
+            buf_byte(out, s.p[i]);
+        else
+            buf_addf(out, "%%%02X", (unsigned char)s.p[i]);
+    }
+}

@@ -22,5 +22,7 @@ int url_split(struct url *out, struct str text);
 /* Appends "Basic …" for the user information, percent-decoded; without a colon the password is empty. -1 when it is
  * malformed. */
 int url_basic_auth(struct buf *out, struct str user);
+/* Appends s with all but the unreserved characters percent-encoded: a path segment, or a name or value of a query. */
+void url_put_encoded(struct buf *out, struct str s);
 
 #endif
