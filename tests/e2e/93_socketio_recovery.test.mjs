@@ -96,6 +96,22 @@ async function lose(socket, proxy, loss, meanwhile) {
     return { recovered: Boolean(socket.recovered), same: socket.id === id };
 }
 
+/** How many sessions ended; the original does not say. */
+async function ended({ url }, { name }) {
+    const text = name === 'parley' ? await (await fetch(`${url}/metrics`)).text() : '';
+    return [...text.matchAll(/^parley_engineio_closed_total\{.*\} (\d+)/gm)].reduce((sum, [, n]) => sum + Number(n), 0);
+}
+
+/** A wait for the next session's end, to be begun before it: the client knows first that it is gone. */
+async function nextEnd(server, target) {
+    const before = await ended(server, target);
+    return async () => {
+        while (target.name === 'parley' && (await ended(server, target)) === before) {
+            await breathe();
+        }
+    };
+}
+
 const RECOVERED = { recovered: true, same: true };
 const AFRESH = { recovered: false, same: false };
 
@@ -205,7 +221,9 @@ if (targets.some(({ name }) => name === 'parley')) {
         await others.say(5);
         await heardAll(socket, 5, 0);
         await confirmed(socket);
-        assert.deepEqual(await lose(socket, proxy, 'a reset', () => others.say(3)), RECOVERED);
+        const noticed = await nextEnd(server, target);
+        const lost = await lose(socket, proxy, 'a reset', () => noticed().then(() => others.say(3)));
+        assert.deepEqual(lost, RECOVERED);
         await heardAll(socket, 8);
     });
 
@@ -218,7 +236,9 @@ if (targets.some(({ name }) => name === 'parley')) {
         await ask(socket, 'join', 'blue');
         assert.deepEqual(socket.heard, [['hello']]);
         await confirmed(socket);
-        const lost = await lose(socket, proxy, 'a reset', () => ask(other, 'shout', 'blue', 'there'));
+        const noticed = await nextEnd(server, target);
+        const speak = () => noticed().then(() => ask(other, 'shout', 'blue', 'there'));
+        const lost = await lose(socket, proxy, 'a reset', speak);
         assert.deepEqual(lost, RECOVERED, 'the client sends the text for an offset, which it is not');
         await ask(socket, 'join', 'blue');
         assert.deepEqual(socket.heard.map(([text]) => text), ['hello', 'there']);
