@@ -21,7 +21,8 @@ struct voice_listening {
     unsigned prefix_ms;        /* audio from before the voice that belongs to the utterance */
     unsigned silence_ms;       /* end-pointing: silence that ends what sounds complete … */
     unsigned max_silence_ms;   /* … and what does not ("and", "my", a partial that still changes); 0: silence_ms */
-    unsigned max_utterance_ms; /* longer ones are ended; 0: 60000 */
+    unsigned max_utterance_ms; /* longer ones are ended; without detection, no more is taken; 0: 60000 */
+    unsigned stall_timeout_ms; /* recognition that tells nothing for so long behind the end fails; 0: 30000 */
 };
 
 enum voice_heard_type {
@@ -48,10 +49,11 @@ typedef void voice_heard_fn(void *arg, const struct voice_heard *heard);
 /* stt NULL: every utterance ends with FAILED NOT_CONFIGURED. stt outlives the input. */
 struct voice_input *voice_input_new(struct stt *stt, const struct voice_listening *how, voice_heard_fn *heard,
                                     void *arg);
-/* From the next utterance on. */
+/* From the next utterance on. Switching detection on forgets what is pending without it. */
 void voice_input_configure(struct voice_input *in, const struct voice_listening *how);
-/* Takes PCM (whole samples, copied). -1: OVERLOADED, when recognition is so far behind that no more is kept (a minute);
- * the audio is then dropped. */
+/* Takes PCM (whole samples, copied). -1: OVERLOADED, when recognition is so far behind that no more is kept (a minute),
+ * or more would be pending than max_utterance_ms; the audio is then dropped. Speech that breaks off, as nothing is
+ * written for 10 s, ends. */
 int voice_input_write(struct voice_input *in, struct str pcm, struct err *e);
 /* Audio that a commit would take: of the utterance under way, or without detection since the last commit or clear. */
 uint64_t voice_input_pending_ms(const struct voice_input *in);
@@ -61,7 +63,7 @@ uint64_t voice_input_commit(struct voice_input *in);
 uint64_t voice_input_clear(struct voice_input *in);
 /* Whether somebody speaks. */
 bool voice_input_speaking(const struct voice_input *in);
-/* Utterances whose FINAL or FAILED is still to come. */
+/* Utterances that ended and whose FINAL or FAILED is still to come. */
 size_t voice_input_busy(const struct voice_input *in);
 /* No event comes after this call; work under way is given up. Takes NULL, returns NULL. */
 struct voice_input *voice_input_free(struct voice_input *in);

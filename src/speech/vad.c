@@ -27,13 +27,18 @@ static void band_init(struct vad_band *band, float hz, float width, float rate)
         (struct vad_band){.b = alpha / (1 + alpha), .a1 = -2 * cosf(w) / (1 + alpha), .a2 = (1 - alpha) / (1 + alpha)};
 }
 
-void vad_init(struct vad *v, unsigned rate, const struct vad_config *config)
+void vad_configure(struct vad *v, const struct vad_config *config)
 {
-    memset(v, 0, sizeof *v);
     v->config = config ? *config : VAD_DEFAULTS;
     if (!(v->config.threshold > 0))
         v->config.threshold = 0.5;
     v->config.silence_ms = MAX(v->config.silence_ms, 2u * FRAME_MS);
+}
+
+void vad_init(struct vad *v, unsigned rate, const struct vad_config *config)
+{
+    memset(v, 0, sizeof *v);
+    vad_configure(v, config);
     v->rate = rate;
     v->frame = rate * FRAME_MS / 1000;
     v->factor = MAX(rate / LOW_RATE, 1u);
@@ -146,6 +151,13 @@ static void frame_look(struct vad *v)
     v->probability = sqrtf(loud * (v->speaking ? 0.5f + 0.5f * v->voiced : v->voiced));
 }
 
+void vad_end(struct vad *v)
+{
+    v->stopped_at = v->pushed;
+    v->speaking = false;
+    v->onset = 0;
+}
+
 static void decide(struct vad *v, struct vad_event *event)
 {
     bool speech = v->probability >= (float)v->config.threshold * (v->speaking ? 0.6f : 1);
@@ -164,9 +176,7 @@ static void decide(struct vad *v, struct vad_event *event)
     if (v->quiet_ms < v->config.silence_ms)
         return;
     *event = (struct vad_event){VAD_SPEECH_STOPPED, v->pushed};
-    v->stopped_at = v->pushed;
-    v->speaking = false;
-    v->onset = 0;
+    vad_end(v);
 }
 
 size_t vad_push(struct vad *v, const int16_t *samples, size_t n, struct vad_event *event)

@@ -59,6 +59,10 @@ struct vad {
 
 /* rate: 8000 to 48000 Hz. config NULL: VAD_DEFAULTS. */
 void vad_init(struct vad *v, unsigned rate, const struct vad_config *config);
+/* Other settings from now on; what is known of the background stays. */
+void vad_configure(struct vad *v, const struct vad_config *config);
+/* Speech is over here because the caller says so, without an event; what goes on begins anew. */
+void vad_end(struct vad *v);
 /* Takes samples up to the next event, or all of them, and returns how many: call again with the rest. */
 size_t vad_push(struct vad *v, const int16_t *samples, size_t n, struct vad_event *event);
 /* Whether the last frame lies in speech. */

@@ -105,7 +105,8 @@ static inline struct stt_stream *fake_stt_open(struct stt *base, const struct st
                                                struct err *e)
 {
     struct fake_stt *stt = (struct fake_stt *)base;
-    const struct fake_heard *script = &stt->scripts[MIN(atomic_fetch_add(&stt->opened, 1), stt->nscripts - 1)];
+    size_t index = atomic_fetch_add(&stt->opened, 1);
+    const struct fake_heard *script = &stt->scripts[MIN(index, stt->nscripts - 1)];
     (void)arena;
     if (script->open_held && waitlist_wait(&stt->held, e) < 0)
         return NULL;
