@@ -150,6 +150,7 @@ static void say_hello(const struct running *r)
     printf("  curl -N %s://%s:%u/v1/chat/completions -d "
            "'{\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"Hello! What can you do?\"}]}'\n",
            scheme, cfg->host, (unsigned)r->port);
+    printf("  talk: %s://%s:%u/voice\n", scheme, cfg->host, (unsigned)r->port);
     printf("  health: /health   metrics: /metrics   API: /openapi.json   all settings: parley --help\n");
     fflush(stdout);
 }

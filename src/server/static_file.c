@@ -82,12 +82,20 @@ static bool names(struct str list, const char *etag)
     return false;
 }
 
+void static_bytes_reply(struct http_request *rq, struct str content, const char *etag, struct str content_type)
+{
+    http_reply_header(rq, STR("ETag"), str_c(etag));
+    http_reply_header(rq, STR("Cache-Control"), STR("public, max-age=0"));
+    /* Browsers take a 304's headers into their copy: it has the type of the content, as the security headers depend on
+     * that. */
+    if (names(http_request_header(rq, STR("if-none-match")), etag))
+        http_reply(rq, 304, content_type, STR(""));
+    else
+        http_reply(rq, 200, content_type, content);
+}
+
 void static_file_reply(struct http_request *rq, const struct static_file *file, struct str content_type)
 {
-    http_reply_header(rq, STR("ETag"), arena_str(rq->arena, str_c(file->etag)));
-    http_reply_header(rq, STR("Cache-Control"), STR("public, max-age=0"));
-    if (names(http_request_header(rq, STR("if-none-match")), file->etag))
-        http_reply(rq, 304, STR(""), STR(""));
-    else
-        http_reply(rq, 200, content_type, blob_str(file->content));
+    const char *etag = arena_str(rq->arena, str_c(file->etag)).p;
+    static_bytes_reply(rq, blob_str(file->content), etag, content_type);
 }
