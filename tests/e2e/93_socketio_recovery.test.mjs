@@ -96,17 +96,17 @@ async function lose(socket, proxy, loss, meanwhile) {
     return { recovered: Boolean(socket.recovered), same: socket.id === id };
 }
 
-/** How many sessions ended; the original does not say. */
-async function ended({ url }, { name }) {
-    const text = name === 'parley' ? await (await fetch(`${url}/metrics`)).text() : '';
+/** How many sessions of parley ended. */
+async function ended({ url }) {
+    const text = await (await fetch(`${url}/metrics`)).text();
     return [...text.matchAll(/^parley_engineio_closed_total\{.*\} (\d+)/gm)].reduce((sum, [, n]) => sum + Number(n), 0);
 }
 
 /** A wait for the next session's end, to be begun before it: the client knows first that it is gone. */
-async function nextEnd(server, target) {
-    const before = await ended(server, target);
+async function nextEnd(server) {
+    const before = await ended(server);
     return async () => {
-        while (target.name === 'parley' && (await ended(server, target)) === before) {
+        while ((await ended(server)) === before) {
             await breathe();
         }
     };
@@ -221,7 +221,7 @@ if (targets.some(({ name }) => name === 'parley')) {
         await others.say(5);
         await heardAll(socket, 5, 0);
         await confirmed(socket);
-        const noticed = await nextEnd(server, target);
+        const noticed = await nextEnd(server);
         const lost = await lose(socket, proxy, 'a reset', () => noticed().then(() => others.say(3)));
         assert.deepEqual(lost, RECOVERED);
         await heardAll(socket, 8);
@@ -236,7 +236,7 @@ if (targets.some(({ name }) => name === 'parley')) {
         await ask(socket, 'join', 'blue');
         assert.deepEqual(socket.heard, [['hello']]);
         await confirmed(socket);
-        const noticed = await nextEnd(server, target);
+        const noticed = await nextEnd(server);
         const speak = () => noticed().then(() => ask(other, 'shout', 'blue', 'there'));
         const lost = await lose(socket, proxy, 'a reset', speak);
         assert.deepEqual(lost, RECOVERED, 'the client sends the text for an offset, which it is not');
