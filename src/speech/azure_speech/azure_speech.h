@@ -1,4 +1,4 @@
-/* Azure AI Speech over REST: SSML to audio, and recognition of short audio. */
+/* Azure AI Speech: SSML to audio over REST, recognition over WebSocket, or over REST. */
 #ifndef SPEECH_AZURE_SPEECH_AZURE_SPEECH_H
 #define SPEECH_AZURE_SPEECH_AZURE_SPEECH_H
 
@@ -13,6 +13,7 @@ struct speech_azure_config {
     const char *api_key;           /* of the region's resource */
     const char *voice;             /* for requests without; unset: en-US-JennyNeural */
     const char *language;          /* of speech that is heard; unset: en-US */
+    bool rest;                     /* recognition over REST, although its WebSocket does more */
     struct media *media;           /* makes AAC and FLAC, which the service does not; NULL: these are NOT_CONFIGURED */
     const struct upstream_config *upstream; /* timeouts, limits, proxy, CA; its name and base_url are not looked at
                                              * unless `name` is set: then it is the name in metrics and errors */
@@ -24,7 +25,9 @@ struct speech_azure_config {
  * Speech: OpenAI's voices are spoken by what resembles them. Speeds below 0.5 and above 2 are spoken at these.
  */
 struct tts *tts_azure_speech_new(const struct speech_azure_config *config, struct err *e);
-/* Recognition: one request per utterance, sent when the audio is complete; at most 60 s of it (INVALID_REQUEST); the
+/* Recognition: one WebSocket per utterance, with partial results, however long it is. Audio is sent as it is written:
+ * its first 5 s at once, the rest at twice its speed at most; writing then waits. Where no WebSocket comes through, and
+ * with `rest`: one request per utterance, sent when the audio is complete; at most 60 s of it (INVALID_REQUEST); the
  * final result only. */
 struct stt *stt_azure_speech_new(const struct speech_azure_config *config, struct err *e);
 

@@ -1,4 +1,4 @@
-/* What recognition answers: the object of the REST reply. Pure. */
+/* What recognition answers: the object of the REST reply and of speech.phrase. Pure. */
 #ifndef SPEECH_AZURE_SPEECH_RESULT_H
 #define SPEECH_AZURE_SPEECH_RESULT_H
 
@@ -14,5 +14,7 @@ struct result {
 /* 0, or -1 with *e (UPSTREAM): no such object, or the service says that it failed. A status of success without speech
  * (NoMatch, silence, babble) is an empty text. */
 int result_read(struct result *result, struct str json, struct buf *scratch, struct err *e);
+/* The same of speech.hypothesis: what is understood so far. */
+int result_read_hypothesis(struct result *result, struct str json, struct buf *scratch, struct err *e);
 
 #endif

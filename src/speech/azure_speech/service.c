@@ -55,7 +55,10 @@ int azure_service_make(struct azure_service *s, const struct speech_azure_config
     if (!upstream.name)
         upstream.name = "azure_speech";
     upstream.base_url = buf_cstr(&base);
-    *s = (struct azure_service){.upstream = upstream_new(&upstream), .key = str_dup(str_c(config->api_key))};
+    *s = (struct azure_service){.upstream = upstream_new(&upstream),
+                                .key = str_dup(str_c(config->api_key)),
+                                .silence = upstream.first_byte_timeout,
+                                .total = upstream.total_timeout};
     buf_free(&base);
     return 0;
 }

@@ -167,7 +167,7 @@ static const struct stt_ops azure_speech_ops = {.name = "azure_speech",
                                                 .close = azure_stt_close,
                                                 .free = azure_stt_free};
 
-struct stt *stt_azure_speech_new(const struct speech_azure_config *config, struct err *e)
+struct stt *azure_rest_new(const struct speech_azure_config *config, struct err *e)
 {
     struct azure_stt *t = mem_zalloc(sizeof *t);
     if (azure_service_make(&t->service, config, "stt", config->stt_url, e) < 0) {
@@ -177,4 +177,9 @@ struct stt *stt_azure_speech_new(const struct speech_azure_config *config, struc
     t->base.ops = &azure_speech_ops;
     t->language = str_dup(str_c(config->language && *config->language ? config->language : "en-US"));
     return &t->base;
+}
+
+const struct azure_service *azure_rest_service(const struct stt *rest)
+{
+    return &((const struct azure_stt *)rest)->service;
 }

@@ -8,7 +8,7 @@
 static void make(struct cloud *t)
 {
     struct speech_azure_config config = {
-        .tts_url = t->server.url, .stt_url = t->server.url, .api_key = KEY, .upstream = &cloud_upstream};
+        .tts_url = t->server.url, .stt_url = t->server.url, .api_key = KEY, .rest = true, .upstream = &cloud_upstream};
     t->tts = tts_azure_speech_new(&config, NULL);
     t->stt = stt_azure_speech_new(&config, NULL);
     assert_non_null(t->tts);
