@@ -325,11 +325,6 @@ class Line {
 export class AzureSpeech extends Speech {
     #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 1 << 20 });
 
-    constructor(options) {
-        super(options);
-        this.server.on('upgrade', (rq, socket, head) => this.#upgrade(rq, socket, head));
-    }
-
     nextTurn(plan) {
         this.turnQueue.push(plan);
         return this;
@@ -385,7 +380,7 @@ export class AzureSpeech extends Speech {
         return token === this.key ? null : { status: token === undefined || token === null ? 403 : 401 };
     }
 
-    #upgrade(rq, socket, head) {
+    upgrade(rq, socket, head) {
         const url = new URL(rq.url, this.url);
         const planned = this.refusals.shift();
         const refusal = planned ?? this.#refusal(rq, url.searchParams, url.pathname);

@@ -171,6 +171,7 @@ export class Speech extends EventEmitter {
         this.key = key;
         this.forget();
         this.server = http.createServer((req, res) => this.#handle(req, res));
+        this.server.on('upgrade', (rq, socket, head) => this.upgrade(rq, socket, head));
         this.server.keepAliveTimeout = 0;
     }
 
@@ -208,6 +209,11 @@ export class Speech extends EventEmitter {
         this.server.close();
         this.server.closeAllConnections();
         await once(this.server, 'close');
+    }
+
+    /** There are no WebSockets here; azure_speech_socket.mjs has them. */
+    upgrade(rq, socket) {
+        socket.on('error', () => {}).end('HTTP/1.1 404 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
     }
 
     async #handle(req, res) {
