@@ -193,25 +193,15 @@ int voice_add_item(struct voice *v, const struct voice_new_item *new, struct err
 static void item_heard(void *arg, const struct voice_heard *heard)
 {
     struct item *item = arg;
-    if (heard->type == VOICE_HEARD_FINAL || heard->type == VOICE_HEARD_FAILED)
-        voice_turn_recognized(item->voice, item, heard);
-}
-
-/* Those that heard all they are there for. */
-static void free_inputs(struct voice *v)
-{
-    list_each(at, &v->items) {
-        struct item *item = container_of(at, struct item, link);
-        if (item->input && !item->recognizing) {
-            item->input = voice_input_free(item->input);
-            v->added--;
-        }
-    }
+    if (heard->type != VOICE_HEARD_FINAL && heard->type != VOICE_HEARD_FAILED)
+        return;
+    item->input = voice_input_free(item->input);
+    item->voice->added--;
+    voice_turn_recognized(item->voice, item, heard);
 }
 
 int voice_add_audio(struct voice *v, struct str id, struct str after, struct str pcm, struct err *e)
 {
-    free_inputs(v);
     if (check_place(v, id, after, e) < 0)
         return -1;
     if (v->added >= VOICE_ADDED_AUDIO)

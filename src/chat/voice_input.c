@@ -291,6 +291,16 @@ bool voice_input_speaking(const struct voice_input *in)
     return in->current && in->current->detected;
 }
 
+uint64_t voice_input_voiced_ms(const struct voice_input *in)
+{
+    if (!voice_input_speaking(in))
+        return 0;
+    uint64_t quiet =
+        vad_speaking(&in->vad) ? in->vad.quiet_ms : in->how.silence_ms + input_ms(in, in->written - in->quiet_from);
+    uint64_t all = input_ms(in, in->current->samples), others = quiet + in->how.prefix_ms;
+    return all > others ? all - others : 0;
+}
+
 size_t voice_input_busy(const struct voice_input *in)
 {
     size_t n = 0;

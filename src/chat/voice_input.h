@@ -63,6 +63,9 @@ uint64_t voice_input_commit(struct voice_input *in);
 uint64_t voice_input_clear(struct voice_input *in);
 /* Whether somebody speaks. */
 bool voice_input_speaking(const struct voice_input *in);
+/* How long the voice of who speaks was heard by now: without the prefix, and the silence at the end. 0: nobody speaks.
+ */
+uint64_t voice_input_voiced_ms(const struct voice_input *in);
 /* Utterances that ended and whose FINAL or FAILED is still to come. */
 size_t voice_input_busy(const struct voice_input *in);
 /* No event comes after this call; work under way is given up. Takes NULL, returns NULL. */

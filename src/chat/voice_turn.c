@@ -71,11 +71,15 @@ static void release(struct voice *v)
     }
 }
 
+/* Words may still tell when the voice was too short. */
 static void look(struct timer *timer)
 {
     struct voice *v = container_of(timer, struct voice, barge.timer);
-    if (voice_input_speaking(v->input))
+    uint64_t voiced = voice_input_voiced_ms(v->input), least = v->policy->interrupt_min_ms;
+    if (voiced >= least)
         confirm(v);
+    else if (voice_input_speaking(v->input))
+        timer_start(v->loop, timer, least - voiced);
 }
 
 static void interrupt(struct voice *v, uint64_t utterance)
