@@ -34,7 +34,7 @@ struct openai_stt_stream {
     bool whole; /* the reply is no stream */
     struct sse_reader sse;
     struct str in;
-    struct transcript transcript;
+    struct openai_transcript transcript;
     bool ended, failed;
 };
 
@@ -72,7 +72,7 @@ static struct stt_stream *openai_stt_open(struct stt *stt, const struct stt_requ
     s->partial = rq->partial && s->stt->streams;
     waitlist_init(&s->finished);
     sse_reader_init(&s->sse, LIMIT_SSE_EVENT);
-    transcript_init(&s->transcript);
+    openai_transcript_init(&s->transcript);
     form_begin(&s->form);
     put_fields(s, rq);
     form_file(&s->form, "file", "audio.wav", "audio/wav");
@@ -136,7 +136,7 @@ static int read_whole(struct openai_stt_stream *s, struct err *e)
     struct buf body = BUF_INIT(LIMIT_UPSTREAM_BODY);
     int result = fetch_read_all(s->fetch, &body, LIMIT_UPSTREAM_BODY, e);
     if (result == 0)
-        result = transcript_read_whole(&s->transcript, buf_str(&body), e);
+        result = openai_transcript_read_whole(&s->transcript, buf_str(&body), e);
     buf_free(&body);
     return result;
 }
@@ -170,7 +170,7 @@ static int read_event(struct openai_stt_stream *s, struct err *e)
             return -1;
         if (got == 0 || str_eqc(data, "[DONE]"))
             return err_set(e, ERR_UPSTREAM, "The transcript broke off");
-        changed = transcript_read_event(&s->transcript, data, openai_service_key(&s->stt->service), e);
+        changed = openai_transcript_read_event(&s->transcript, data, openai_service_key(&s->stt->service), e);
     }
     return changed < 0 ? -1 : 0;
 }
@@ -222,7 +222,7 @@ static void openai_stt_close(struct stt_stream *base)
         fetch_close(s->fetch);
     form_free(&s->form);
     sse_reader_free(&s->sse);
-    transcript_free(&s->transcript);
+    openai_transcript_free(&s->transcript);
     free(s);
 }
 

@@ -4,18 +4,18 @@
 #include "client/refusal.h"
 #include "wire/json.h"
 
-void transcript_init(struct transcript *t)
+void openai_transcript_init(struct openai_transcript *t)
 {
-    *t = (struct transcript){.text = BUF_INIT(LIMIT_REPLY_TEXT), .scratch = BUF_INIT(LIMIT_REPLY_TEXT)};
+    *t = (struct openai_transcript){.text = BUF_INIT(LIMIT_REPLY_TEXT), .scratch = BUF_INIT(LIMIT_REPLY_TEXT)};
 }
 
-void transcript_free(struct transcript *t)
+void openai_transcript_free(struct openai_transcript *t)
 {
     buf_free(&t->text);
     buf_free(&t->scratch);
 }
 
-static int add(struct transcript *t, const struct json_value *text, struct err *e)
+static int add(struct openai_transcript *t, const struct json_value *text, struct err *e)
 {
     buf_clear(&t->scratch);
     if (buf_str_add(&t->text, json_text(text, &t->scratch)) == 0)
@@ -23,7 +23,7 @@ static int add(struct transcript *t, const struct json_value *text, struct err *
     return err_set(e, ERR_UPSTREAM, "The service sent a transcript that is too long");
 }
 
-int transcript_read_whole(struct transcript *t, struct str json, struct err *e)
+int openai_transcript_read_whole(struct openai_transcript *t, struct str json, struct err *e)
 {
     struct json_want text = {.path = "text"};
     if (json_scan(json, &text, 1, NULL, NULL) < 0 || text.value.type != JSON_STRING)
@@ -32,7 +32,7 @@ int transcript_read_whole(struct transcript *t, struct str json, struct err *e)
     return add(t, &text.value, e);
 }
 
-int transcript_read_event(struct transcript *t, struct str json, struct str key, struct err *e)
+int openai_transcript_read_event(struct openai_transcript *t, struct str json, struct str key, struct err *e)
 {
     struct json_want wants[] = {{.path = "type"}, {.path = "delta"}, {.path = "text"}, {.path = "error"}};
     if (json_scan(json, wants, COUNT(wants), NULL, NULL) < 0)
