@@ -54,42 +54,88 @@ int aimcs_ask(struct api *api, struct str conversation_id, struct str message, c
     return 0;
 }
 
+/* A recording in place of the message, or beside it: what is said counts, if anything is. */
+static int hear_message(struct http_request *rq, struct chat_post *post, struct err *e)
+{
+    const struct json_value *audio = &post->wants[WANT_AUDIO].value;
+    struct str heard, format = want_text(rq->arena, &post->wants[WANT_AUDIO_FORMAT].value);
+    if (audio->type != JSON_STRING || audio->raw.n == 0)
+        return 0;
+    if (aimcs_hear(api_of(rq), audio, format, rq->arena, &heard, e) < 0)
+        return -1;
+    if (heard.n)
+        post->message = heard;
+    else if (str_trim(post->message).n == 0)
+        return err_set(e, ERR_INVALID_REQUEST, "There are no words in the audio");
+    return 0;
+}
+
 /* An answer that needs nothing but the request is built in place: this path is measured against a bare loop. */
+static void reply_answer(struct http_request *rq, const struct chat_post *post, const struct aimcs_answer *answer,
+                         struct str mp3)
+{
+    struct jw w = reply_writer(rq, SIZE_MAX / 2);
+    jw_obj(&w);
+    aimcs_put_id(&w);
+    if (answer->ai_used)
+        jw_kstr(&w, "sender", STR("Zimax AI"));
+    jw_kstr(&w, "message", answer->text);
+    jw_kiso(&w, "timestamp", clock_wall_ms());
+    aimcs_put_context(&w, &post->wants[WANT_CONTEXT].value);
+    jw_kbool(&w, "aiUsed", answer->ai_used);
+    if (answer->ai_used || post->wants[WANT_AUDIO].value.type == JSON_STRING)
+        jw_kstr(&w, "originalMessage", post->message);
+    if (answer->ai_used) {
+        jw_key(&w, "usage");
+        put_usage(&w, &answer->usage);
+    }
+    if (answer->error.n)
+        jw_kstr(&w, "error", answer->error);
+    if (answer->conversation_id.n)
+        jw_kstr(&w, "conversationId", answer->conversation_id);
+    if (mp3.n)
+        aimcs_put_audio(&w, mp3, "audio/mp3");
+    jw_end_obj(&w);
+    http_reply_jw(rq, 200, &w);
+}
+
+static bool is_spoken(const struct api *api, const struct chat_post *post, const struct aimcs_answer *answer)
+{
+    return answer->ai_used && api->config.tts && post->wants[WANT_SPOKEN].value.type != JSON_FALSE;
+}
+
+static void reply_spoken(struct http_request *rq, const struct chat_post *post, const struct aimcs_answer *answer)
+{
+    struct task_deadline deadline;
+    struct buf mp3 = BUF_INIT(AIMCS_SPOKEN_MAX);
+    struct err e;
+    if (aimcs_speak(api_of(rq), answer->text, rq->arena, &deadline, &mp3, &e) < 0)
+        buf_clear(&mp3);
+    reply_answer(rq, post, answer, buf_str(&mp3));
+    buf_free(&mp3);
+}
+
 void aimcs_chat_post(struct http_request *rq, struct chat_post *post)
 {
     struct api *api = api_of(rq);
     struct err e;
     struct aimcs_answer answer;
+    if (hear_message(rq, post, &e) < 0) {
+        http_reply_error(rq, &e);
+        return;
+    }
     if (str_trim(post->message).n == 0) {
         err_set(&e, ERR_INVALID_REQUEST, "Message is required");
         http_reply_error(rq, &e);
         return;
     }
     struct str conversation_id = want_text(rq->arena, &post->wants[WANT_CONVERSATION_ID].value);
-    if (aimcs_ask(api, conversation_id, post->message, rq, rq->arena, &answer, &e) < 0) {
+    if (aimcs_ask(api, conversation_id, post->message, rq, rq->arena, &answer, &e) < 0)
         http_reply_error(rq, &e);
-        return;
-    }
-    struct jw w = reply_writer(rq, SIZE_MAX / 2);
-    jw_obj(&w);
-    aimcs_put_id(&w);
-    if (answer.ai_used)
-        jw_kstr(&w, "sender", STR("Zimax AI"));
-    jw_kstr(&w, "message", answer.text);
-    jw_kiso(&w, "timestamp", clock_wall_ms());
-    aimcs_put_context(&w, &post->wants[WANT_CONTEXT].value);
-    jw_kbool(&w, "aiUsed", answer.ai_used);
-    if (answer.ai_used) {
-        jw_kstr(&w, "originalMessage", post->message);
-        jw_key(&w, "usage");
-        put_usage(&w, &answer.usage);
-    }
-    if (answer.error.n)
-        jw_kstr(&w, "error", answer.error);
-    if (answer.conversation_id.n)
-        jw_kstr(&w, "conversationId", answer.conversation_id);
-    jw_end_obj(&w);
-    http_reply_jw(rq, 200, &w);
+    else if (is_spoken(api, post, &answer))
+        reply_spoken(rq, post, &answer);
+    else
+        reply_answer(rq, post, &answer, STR_NONE);
 }
 
 static void get_status(struct http_request *rq)
@@ -103,15 +149,19 @@ static void get_status(struct http_request *rq)
     jw_kbool(&w, "aiConfigured", chat_has_model(api->chat));
     jw_kstr(&w, "aiEndpoint", str_c(api->config.ai_endpoint));
     jw_kstr(&w, "aiDeployment", str_c(api->config.ai_deployment));
-    jw_kbool(&w, "speechConfigured", false);
-    jw_kstr(&w, "speechRegion", STR(""));
-    jw_kraw(&w, "endpoints", STR("[\"GET /health\",\"GET /api/status\",\"POST /api/chat\",\"WS /ws/audio\"]"));
+    jw_kbool(&w, "speechConfigured", aimcs_has_speech(api));
+    jw_kstr(&w, "speechRegion", str_c(api->config.speech_region));
+    jw_kraw(&w, "endpoints",
+            STR("[\"GET /health\",\"GET /api/status\",\"POST /api/chat\",\"POST /api/audio\",\"POST /api/tts\","
+                "\"WS /ws/audio\"]"));
     jw_end_obj(&w);
     http_reply_jw(rq, 200, &w);
 }
 
 static const struct http_route routes[] = {
     {HTTP_GET, "/api/status", get_status, NULL, 0, "aimcs", "State of the AIMCS surface"},
+    {HTTP_POST, "/api/audio", aimcs_post_audio, NULL, LIMIT_HTTP_BODY_LARGE, "aimcs",
+     "A spoken message and its answer"},
     {HTTP_GET, "/ws/audio", NULL, &aimcs_socket, 0, "aimcs", "WebSocket of the AIMCS dialect"},
 };
 

@@ -1,17 +1,29 @@
 /* Dialect 000 on /ws/audio and /: flat JSON frames, each answered with a frame that carries a timestamp. */
 #include "api/aimcs_impl.h"
-#include "api/socket.h"
+#include "api/aimcs_voice.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rand.h"
 
 #include <stdio.h>
 
-enum { WANT_TYPE, WANT_MESSAGE_TEXT, WANT_DATA, WANT_TEXT, WANT_CTX, WANT_AUDIO_DATA, WANT_ID, WANT_LAST_ID };
-static const char *const paths[] = {"type",    "message",   "data",           "text",
-                                    "context", "audioData", "conversationId", "lastEventId"};
+enum {
+    WANT_TYPE,
+    WANT_MESSAGE_TEXT,
+    WANT_DATA,
+    WANT_TEXT,
+    WANT_CTX,
+    WANT_AUDIO_DATA,
+    WANT_ID,
+    WANT_LAST_ID,
+    WANT_FORMAT,
+    WANT_IS_FINAL,
+    WANT_REPLY_AUDIO
+};
+static const char *const paths[] = {"type",           "message",     "data",        "text",    "context", "audioData",
+                                    "conversationId", "lastEventId", "audioFormat", "isFinal", "audio"};
 
-static struct jw frame(struct buf *out, const char *type)
+struct jw aimcs_frame(struct buf *out, const char *type)
 {
     buf_init(out, LIMIT_WS_MESSAGE_LARGE + LIMIT_REPLY_TEXT * 4);
     struct jw w = jw_begin(out);
@@ -20,7 +32,7 @@ static struct jw frame(struct buf *out, const char *type)
     return w;
 }
 
-static void send_frame(struct websocket *ws, struct jw *w)
+void aimcs_send_frame(struct websocket *ws, struct jw *w)
 {
     jw_kiso(w, "timestamp", clock_wall_ms());
     jw_end_obj(w);
@@ -30,18 +42,18 @@ static void send_frame(struct websocket *ws, struct jw *w)
 static void send_error(struct websocket *ws, const char *message)
 {
     struct buf out;
-    struct jw w = frame(&out, "error");
+    struct jw w = aimcs_frame(&out, "error");
     jw_kstr(&w, "message", str_c(message));
-    send_frame(ws, &w);
+    aimcs_send_frame(ws, &w);
 }
 
 static void on_failed(struct websocket *ws, const struct err *e)
 {
     struct buf out;
-    struct jw w = frame(&out, "error");
+    struct jw w = aimcs_frame(&out, "error");
     jw_kstr(&w, "message", str_c(e->text));
     jw_kstr(&w, "code", str_c(err_name(e->code)));
-    send_frame(ws, &w);
+    aimcs_send_frame(ws, &w);
 }
 
 /* The frame that most clients send most often: written without any allocation. */
@@ -68,55 +80,90 @@ static void put_original(struct jw *w, const char *key, const struct json_value 
 static void on_test(struct socket_message *m)
 {
     struct buf out;
-    struct jw w = frame(&out, "test_response");
+    struct jw w = aimcs_frame(&out, "test_response");
     jw_kstr(&w, "message", STR("Test message received successfully"));
     put_original(&w, "originalMessage", &m->wants[WANT_MESSAGE_TEXT].value);
-    send_frame(m->ws, &w);
+    aimcs_send_frame(m->ws, &w);
 }
 
 static void send_received(struct websocket *ws, const struct json_value *data)
 {
     struct buf out;
-    struct jw w = frame(&out, "audio_received");
+    struct jw w = aimcs_frame(&out, "audio_received");
     jw_kstr(&w, "message", STR("Audio data received"));
     jw_kint(&w, "dataSize", data->type == JSON_STRING ? (int64_t)data->raw.n : 0);
-    send_frame(ws, &w);
+    aimcs_send_frame(ws, &w);
+}
+
+static bool listens(struct websocket *ws)
+{
+    const struct api_config *config = &socket_api(ws)->config;
+    return config->stt && config->media;
+}
+
+static struct str format_of(const struct socket_message *m)
+{
+    const struct json_value *format = &m->wants[WANT_FORMAT].value;
+    return format->type == JSON_STRING ? format->raw : STR_NONE;
 }
 
 static void on_audio(struct socket_message *m)
 {
-    send_received(m->ws, &m->wants[WANT_DATA].value);
+    const struct json_value *data = &m->wants[WANT_DATA].value;
+    send_received(m->ws, data);
+    if (data->type == JSON_STRING && data->raw.n && listens(m->ws))
+        aimcs_voice_audio(m->ws, data, format_of(m), false, false);
 }
 
 static void on_stop_audio(struct socket_message *m)
 {
     struct buf out;
-    struct jw w = frame(&out, "audio_stopped");
+    struct jw w = aimcs_frame(&out, "audio_stopped");
     jw_kstr(&w, "message", STR("Audio stopped"));
-    send_frame(m->ws, &w);
+    aimcs_send_frame(m->ws, &w);
+    aimcs_voice_stop(m->ws, false);
+}
+
+static void send_not_listening(struct websocket *ws)
+{
+    struct buf out;
+    struct jw w = aimcs_frame(&out, "audio_response");
+    aimcs_put_id(&w);
+    jw_kstr(&w, "message", STR(AIMCS_NO_AUDIO));
+    jw_kbool(&w, "aiUsed", false);
+    jw_kstr(&w, "originalMessage", STR("Audio input"));
+    aimcs_send_frame(ws, &w);
 }
 
 static void on_audio_chunk(struct socket_message *m)
 {
     const struct json_value *data = &m->wants[WANT_AUDIO_DATA].value;
-    if (data->type == JSON_STRING && data->raw.n)
-        send_received(m->ws, data);
-    else
-        send_error(m->ws, "Audio data is required");
+    bool final = m->wants[WANT_IS_FINAL].value.type == JSON_TRUE;
+    bool begun = ((struct aimcs_socket *)websocket_user(m->ws))->voice;
+    if (data->type != JSON_STRING || data->raw.n == 0) {
+        if (final && begun)
+            aimcs_voice_stop(m->ws, true);
+        else
+            send_error(m->ws, "Audio data is required");
+        return;
+    }
+    send_received(m->ws, data);
+    if (listens(m->ws))
+        aimcs_voice_audio(m->ws, data, format_of(m), true, final);
+    else if (final)
+        send_not_listening(m->ws);
 }
 
-/* All messages of one socket belong to one conversation, so the model knows what was said before. */
-static struct str conversation_of(struct socket_message *m)
+struct str aimcs_conversation(struct websocket *ws, struct str given, struct arena *arena)
 {
-    struct str given = want_text(m->arena, &m->wants[WANT_ID].value);
-    struct socket_state *state = websocket_user(m->ws);
+    struct socket_state *state = websocket_user(ws);
     if (given.n)
         return given;
     if (!state->conversation) {
         state->conversation = mem_alloc(UUID_LEN + 1);
         rand_uuid(state->conversation);
     }
-    return arena_str(m->arena, str_n(state->conversation, UUID_LEN));
+    return arena_str(arena, str_n(state->conversation, UUID_LEN));
 }
 
 /* The message and its answer; -1 when the client was told why there is none. */
@@ -129,13 +176,14 @@ static int ask(struct socket_message *m, const struct json_value *text, const ch
         send_error(m->ws, required);
         return -1;
     }
-    if (aimcs_ask(socket_api(m->ws), conversation_of(m), *message, m->ws, m->arena, answer, &e) == 0)
+    struct str conversation = aimcs_conversation(m->ws, want_text(m->arena, &m->wants[WANT_ID].value), m->arena);
+    if (aimcs_ask(socket_api(m->ws), conversation, *message, m->ws, m->arena, answer, &e) == 0)
         return 0;
     socket_fail(m->ws, &e);
     return -1;
 }
 
-static void put_answer(struct jw *w, struct str message, const struct aimcs_answer *answer)
+void aimcs_put_answer(struct jw *w, struct str message, const struct aimcs_answer *answer)
 {
     jw_kstr(w, "message", answer->text);
     jw_kbool(w, "aiUsed", answer->ai_used);
@@ -153,27 +201,56 @@ static void on_chat(struct socket_message *m)
     struct buf out;
     if (ask(m, &m->wants[WANT_MESSAGE_TEXT].value, "Chat message is required", &message, &answer) < 0)
         return;
-    struct jw w = frame(&out, "chat_response");
-    put_answer(&w, message, &answer);
-    send_frame(m->ws, &w);
+    struct jw w = aimcs_frame(&out, "chat_response");
+    aimcs_put_answer(&w, message, &answer);
+    aimcs_send_frame(m->ws, &w);
+}
+
+int aimcs_socket_speak(struct websocket *ws, bool turn, struct str text, struct arena *arena, struct buf *mp3,
+                       struct err *e)
+{
+    struct aimcs_socket *socket = websocket_user(ws);
+    struct aimcs_speaking speaking = {.turn = turn};
+    if (!websocket_is_open(ws))
+        return err_set(e, ERR_CANCELLED, NULL);
+    list_push_back(&socket->speaking, &speaking.link);
+    int result = aimcs_speak(socket_api(ws), text, arena, &speaking.deadline, mp3, e);
+    list_remove(&speaking.link);
+    return result == 0 && !websocket_is_open(ws) ? err_set(e, ERR_CANCELLED, NULL) : result;
+}
+
+void aimcs_socket_hush(struct websocket *ws, bool all)
+{
+    struct aimcs_socket *socket = websocket_user(ws);
+    list_each_safe(entry, &socket->speaking) {
+        struct aimcs_speaking *speaking = container_of(entry, struct aimcs_speaking, link);
+        if (all || speaking->turn)
+            timer_start(loop_self(), &speaking->deadline.timer, 0);
+    }
 }
 
 static void on_text_message(struct socket_message *m)
 {
     struct aimcs_answer answer;
     struct str message;
-    struct buf out;
+    struct buf out, mp3 = BUF_INIT(AIMCS_SPOKEN_MAX);
+    struct err e;
     if (ask(m, &m->wants[WANT_TEXT].value, "Text is required", &message, &answer) < 0)
         return;
-    struct jw w = frame(&out, "text_response");
+    bool spoken = answer.ai_used && m->wants[WANT_REPLY_AUDIO].value.type != JSON_FALSE &&
+                  aimcs_socket_speak(m->ws, false, answer.text, m->arena, &mp3, &e) == 0;
+    struct jw w = aimcs_frame(&out, "text_response");
     aimcs_put_id(&w);
-    put_answer(&w, message, &answer);
+    aimcs_put_answer(&w, message, &answer);
     aimcs_put_context(&w, &m->wants[WANT_CTX].value);
     if (answer.ai_used) {
         jw_key(&w, "usage");
         put_usage(&w, &answer.usage);
     }
-    send_frame(m->ws, &w);
+    if (spoken)
+        aimcs_put_audio(&w, buf_str(&mp3), "mp3");
+    buf_free(&mp3);
+    aimcs_send_frame(m->ws, &w);
 }
 
 static void on_resume(struct socket_message *m)
@@ -184,19 +261,19 @@ static void on_resume(struct socket_message *m)
 static void on_unknown(struct socket_message *m)
 {
     struct buf out;
-    struct jw w = frame(&out, "echo");
+    struct jw w = aimcs_frame(&out, "echo");
     put_original(&w, "originalType", &m->wants[WANT_TYPE].value);
     jw_kstr(&w, "message", STR("Unknown message type received"));
-    send_frame(m->ws, &w);
+    aimcs_send_frame(m->ws, &w);
 }
 
 static void on_malformed(struct websocket *ws, const struct err *e)
 {
     struct buf out;
-    struct jw w = frame(&out, "error");
+    struct jw w = aimcs_frame(&out, "error");
     jw_kstr(&w, "message", STR("Failed to process message"));
     jw_kstr(&w, "error", str_c(e->text));
-    send_frame(ws, &w);
+    aimcs_send_frame(ws, &w);
 }
 
 static const struct socket_command commands[] = {
@@ -225,19 +302,26 @@ static void on_open(struct websocket *ws, struct http_request *rq)
     char id[24];
     struct buf out;
     socket_open(ws, rq, &dialect);
+    list_init(&((struct aimcs_socket *)websocket_user(ws))->speaking);
     snprintf(id, sizeof id, "%lld", (long long)clock_wall_ms());
-    struct jw w = frame(&out, "connection");
+    struct jw w = aimcs_frame(&out, "connection");
     jw_kstr(&w, "message", STR("WebSocket connected successfully"));
     jw_kstr(&w, "connectionId", str_c(id));
     jw_kbool(&w, "aiConfigured", chat_has_model(socket_api(ws)->chat));
-    send_frame(ws, &w);
+    aimcs_send_frame(ws, &w);
+}
+
+static void on_closed(struct websocket *ws, uint16_t code, struct str reason)
+{
+    aimcs_voice_closed(ws);
+    socket_closed(ws, code, reason);
 }
 
 const struct websocket_ops aimcs_socket = {
     .max_message = LIMIT_WS_MESSAGE_LARGE,
-    .user_size = sizeof(struct socket_state),
+    .user_size = sizeof(struct aimcs_socket),
     .on_open = on_open,
     .on_message = socket_message,
     .on_drained = socket_drained,
-    .on_closed = socket_closed,
+    .on_closed = on_closed,
 };

@@ -30,6 +30,7 @@ struct api {
     struct live_loop *rooms; /* of each loop: live_impl.h */
     struct eio_server *echo; /* conformance mode only: Engine.IO alone */
     struct client_bundle *bundle;
+    struct audio_files *audio; /* NULL: none is kept */
     struct realtime_relay *realtime; /* NULL: realtime voice is served here */
 };
 
@@ -74,7 +75,7 @@ void reply_plain_error(struct http_request *rq, const struct err *e);
 /* ---- POST /api/chat, one function per dialect ---- */
 
 struct chat_post {
-    struct json_want wants[8];
+    struct json_want wants[10];
     struct str message;
 };
 /* The members that POST /api/chat looks at, in the order of chat_post.wants. */
@@ -86,7 +87,9 @@ enum chat_want {
     WANT_FORCE_AGENT,
     WANT_CONTEXT,
     WANT_CLIENT_ID,
-    WANT_AUDIO
+    WANT_AUDIO,
+    WANT_AUDIO_FORMAT,
+    WANT_SPOKEN
 };
 void openai_chat_post(struct http_request *rq, struct chat_post *post);        /* dialect 001 */
 void conversations_chat_post(struct http_request *rq, struct chat_post *post); /* dialect 002 */

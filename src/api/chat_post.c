@@ -43,6 +43,8 @@ static int read_post(struct http_request *rq, struct chat_post *post, struct err
         [WANT_CONTEXT] = "context",
         [WANT_CLIENT_ID] = "clientMessageId",
         [WANT_AUDIO] = "audioData",
+        [WANT_AUDIO_FORMAT] = "audioFormat",
+        [WANT_SPOKEN] = "audio",
     };
     memset(post, 0, sizeof *post);
     for (size_t i = 0; i < COUNT(paths); i++)

@@ -35,7 +35,7 @@ static void get_health(struct http_request *rq)
     jw_kint(&w, "connections", (int64_t)server_websockets(api->server));
     jw_kstr(&w, "version", str_c(api->config.version));
     jw_kbool(&w, "aiConfigured", chat_has_model(api->chat));
-    jw_kbool(&w, "speechConfigured", false);
+    jw_kbool(&w, "speechConfigured", aimcs_has_speech(api));
     jw_kstr(&w, "database", store_answers(rq, &e) ? STR("connected") : STR("disconnected"));
     jw_kraw(&w, "services", STR("{\"iot_hub\":\"stopped\"}"));
     jw_end_obj(&w);
