@@ -1,6 +1,7 @@
 #include "api/api.h"
 
 #include "api/api_impl.h"
+#include "api/audio_files.h"
 #include "api/conformance.h"
 #include "api/live_impl.h"
 #include "api/openai_impl.h"
@@ -105,6 +106,7 @@ struct api *api_new(const struct api_config *config)
     fill_surfaces(api);
     system_metrics();
     api->bundle = client_bundle_new(config->socketio_client);
+    api->audio = audio_files_new(config->audio_path, config->audio_retention, chat_home(api->chat, STR("audio")));
     open_live(api);
     if (config->realtime.provider != API_REALTIME_LOCAL)
         api->realtime = realtime_relay_new(&api->config.realtime, config->nloops);
@@ -152,6 +154,7 @@ void api_drain(struct api *api)
 
 void api_loop_end(struct api *api)
 {
+    audio_files_loop_end(api->audio);
     sio_loop_end(api->live);
     if (api->echo)
         eio_loop_end(api->echo);
@@ -172,6 +175,7 @@ struct api *api_free(struct api *api)
         eio_free(api->echo);
     live_loops_free(api->rooms, api->config.nloops);
     client_bundle_free(api->bundle);
+    audio_files_free(api->audio);
     realtime_relay_free(api->realtime);
     free(api);
     return NULL;

@@ -20,9 +20,8 @@ static const char *type_of(const struct err *e)
     }
 }
 
-static void put_openai_error(struct jw *w, const struct err *e, const char *param)
+void openai_put_error(struct jw *w, const struct err *e, const char *param, const char *code)
 {
-    jw_obj(w);
     jw_key(w, "error");
     jw_obj(w);
     jw_kstr(w, "message", str_c(e->text));
@@ -31,24 +30,34 @@ static void put_openai_error(struct jw *w, const struct err *e, const char *para
         jw_kstr(w, "param", str_c(param));
     else
         jw_knull(w, "param");
-    if (e->code == ERR_INVALID_REQUEST)
+    if (code)
+        jw_kstr(w, "code", str_c(code));
+    else if (e->code == ERR_INVALID_REQUEST)
         jw_knull(w, "code");
     else
         jw_kstr(w, "code", str_c(err_name(e->code)));
     jw_end_obj(w);
+}
+
+static void put_failure(struct jw *w, const struct err *e)
+{
+    jw_obj(w);
+    openai_put_error(w, e, NULL, NULL);
     jw_end_obj(w);
 }
 
 void openai_error_body(struct buf *out, const struct err *e)
 {
     struct jw w = jw_begin(out);
-    put_openai_error(&w, e, NULL);
+    put_failure(&w, e);
 }
 
-static void reply_openai_error(struct http_request *rq, const struct err *e, const char *param)
+void openai_reply_error(struct http_request *rq, const struct err *e, const char *param, const char *code)
 {
     struct jw w = reply_writer(rq, KIB(8));
-    put_openai_error(&w, e, param);
+    jw_obj(&w);
+    openai_put_error(&w, e, param, code);
+    jw_end_obj(&w);
     reply_retry_after(rq, e);
     http_reply_jw(rq, e->status, &w);
 }
@@ -61,13 +70,8 @@ static void refuse(struct http_request *rq, struct str refusal, const struct err
         reply_retry_after(rq, e);
         http_reply_json(rq, e->status, refusal);
     } else {
-        reply_openai_error(rq, e, NULL);
+        openai_reply_error(rq, e, NULL, NULL);
     }
-}
-
-static void put_failure(struct jw *w, const struct err *e)
-{
-    put_openai_error(w, e, NULL);
 }
 
 static const struct relay_door relay_door = {refuse, put_failure};
@@ -101,7 +105,7 @@ static void post_completions(struct http_request *rq)
     bool streams = false;
     struct err e;
     if (check_body(rq->body, &streams, &param, &e) < 0) {
-        reply_openai_error(rq, &e, param);
+        openai_reply_error(rq, &e, param, NULL);
         return;
     }
     struct relay_request request = {.body = rq->body,
@@ -117,7 +121,7 @@ static int load_models(struct http_request *rq, struct buf *out)
     struct err e;
     if (relay_models(api_of(rq)->chat, out, &e) == 0)
         return 0;
-    reply_openai_error(rq, &e, NULL);
+    openai_reply_error(rq, &e, NULL, NULL);
     return -1;
 }
 
@@ -148,7 +152,7 @@ static void get_model(struct http_request *rq)
     }
     err_set(&e, ERR_NOT_FOUND, "The model '%.*s' does not exist", (int)MIN(rq->params[0].n, (size_t)100),
             rq->params[0].p);
-    reply_openai_error(rq, &e, "model");
+    openai_reply_error(rq, &e, "model", NULL);
 }
 
 static const struct http_route routes[] = {
