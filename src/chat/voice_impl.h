@@ -13,7 +13,7 @@
 
 #define VOICE_ITEMS       400      /* of a conversation, unless the policy says otherwise */
 #define VOICE_ITEM_TEXT   KIB(256) /* bytes of one item */
-#define VOICE_TEXT        MIB(1)   /* bytes of all items; the oldest are forgotten */
+#define VOICE_ITEMS_TEXT  MIB(1)   /* bytes of all items; the oldest are forgotten */
 #define VOICE_REPLIES     4        /* under way at a time; one of them in the conversation */
 #define VOICE_AHEAD_MS    20000    /* audio that was sent and cannot have been heard yet */
 #define VOICE_SLICE_MS    200      /* audio of one event, at most */

@@ -99,7 +99,7 @@ static void forget(struct voice *v, const struct item *newest)
 {
     size_t most = v->policy->max_items ? v->policy->max_items : VOICE_ITEMS, bytes = text_of_all(v);
     struct item *old;
-    while ((v->nitems > most || bytes > VOICE_TEXT) && (old = oldest(v, newest))) {
+    while ((v->nitems > most || bytes > VOICE_ITEMS_TEXT) && (old = oldest(v, newest))) {
         bytes -= old->text.len;
         voice_item_free(v, old);
     }
