@@ -2,6 +2,7 @@
  * production they need the API token or an entry in OPEN_DIALECTS. */
 #include "api/api_impl.h"
 
+#include "api/realtime_secret.h"
 #include "auth/token.h"
 
 static bool is_open(const struct api *api, const char *dialect)
@@ -32,9 +33,17 @@ bool admit_shows_token(const struct api *api, const struct http_request *rq, boo
     return match;
 }
 
+/* Browsers cannot set headers on a WebSocket: those of OpenAI's clients name the key as a subprotocol. */
+static bool names_token(const struct api *api, const struct http_request *rq)
+{
+    struct str key = http_request_header(rq, STR("sec-websocket-protocol")).n ? realtime_shown_key(rq) : STR_NONE;
+    return key.n && admit_is_token(api, key);
+}
+
 bool admit_has_token(const struct http_request *rq)
 {
-    return admit_shows_token(api_of(rq), rq, rq->route->websocket && rq->head->upgrade);
+    bool upgrade = rq->route->websocket && rq->head->upgrade;
+    return admit_shows_token(api_of(rq), rq, upgrade) || (upgrade && names_token(api_of(rq), rq));
 }
 
 bool admit_space(const struct api *api, bool has_token, struct str space)
@@ -66,7 +75,7 @@ int api_admit(void *arg, const struct http_request *rq, struct err *e)
         return 0;
     if (strcmp(dialect, "shared") == 0 ? any_shared_open(api) : is_open(api, dialect))
         return 0;
-    if (admit_has_token(rq))
+    if (admit_has_token(rq) || realtime_secret_admits(api, rq))
         return 0;
     /* The dialect of /ws refuses its handshake with 403, as its clients know it. */
     return err_set(e, rq->route->websocket && rq->head->upgrade ? ERR_FORBIDDEN : ERR_UNAUTHORIZED, NULL);
