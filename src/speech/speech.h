@@ -62,6 +62,7 @@ enum stt_event_type {
 struct stt_event {
     enum stt_event_type type;
     struct str text;   /* valid until the next call */
+    bool settled;      /* STT_PARTIAL: what comes later only appends to it */
     double confidence; /* 0 to 1, negative when not known */
     uint64_t audio_ms; /* how much audio it is about */
 };

@@ -209,6 +209,7 @@ static int openai_stt_next(struct stt_stream *base, struct stt_event *event, str
     s->ended = s->transcript.done;
     event->type = s->ended ? STT_FINAL : STT_PARTIAL;
     event->text = str_trim(buf_str(&s->transcript.text));
+    event->settled = true;
     event->audio_ms = s->audio_ms;
     return 1;
 }
