@@ -19,7 +19,7 @@ struct hearing {
     struct arena *arena;
     struct heard *heard;
     struct hearing_cutter cutter;
-    struct buf told, partial; /* of the segment under way: what was told of it; the newest partial result */
+    struct buf told; /* of the segment under way */
 
     struct media_stream *decoder;
     struct task *feeder; /* NULL: there is none any more */
@@ -153,16 +153,12 @@ static int tell(struct hearing *h, struct str text, struct err *e)
     return h->rq->tell(h->rq->arg, text, e);
 }
 
-/* A partial result is told once the next one goes on from it: what is told cannot be taken back. */
-static int take_partial(struct hearing *h, struct str text, struct err *e)
+/* What is told cannot be taken back: a partial result is told only when nothing of it will change. */
+static int take_partial(struct hearing *h, const struct stt_event *event, struct err *e)
 {
-    struct str before = buf_str(&h->partial), told = buf_str(&h->told);
-    int result = 0;
-    if (str_starts(text, before) && str_starts(before, told))
-        result = tell(h, str_from(before, told.n), e);
-    buf_clear(&h->partial);
-    buf_str_add(&h->partial, text);
-    return result;
+    if (!event->settled || !str_starts(event->text, buf_str(&h->told)))
+        return 0;
+    return tell(h, str_from(event->text, h->told.len), e);
 }
 
 static int take_final(struct hearing *h, const struct hearing_segment *segment, const struct stt_event *event,
@@ -193,7 +189,7 @@ static int recognize(struct hearing *h, struct stt_stream *s, const struct heari
     while ((more = stt_next(s, &event, e)) == 1) {
         if (event.type == STT_FINAL)
             return take_final(h, segment, &event, e);
-        if (take_partial(h, event.text, e) < 0)
+        if (take_partial(h, &event, e) < 0)
             return -1;
     }
     return more;
@@ -204,7 +200,6 @@ static int recognize_once(struct hearing *h, const struct hearing_segment *segme
     struct stt_request request = {
         .rate = RATE, .language = h->rq->language, .prompt = h->rq->prompt, .partial = h->rq->tell != NULL};
     buf_clear(&h->told);
-    buf_clear(&h->partial);
     struct stt_stream *s = stt_open(h->rq->stt, &request, h->arena, e);
     int result = s ? recognize(h, s, segment, e) : -1;
     stt_close(s);
@@ -289,11 +284,7 @@ static int start(struct hearing *h, struct err *e)
 
 int hear(const struct hearing_request *rq, struct arena *arena, struct heard *heard, struct err *e)
 {
-    struct hearing h = {.rq = rq,
-                        .arena = arena,
-                        .heard = heard,
-                        .told = BUF_INIT(LIMIT_REPLY_TEXT),
-                        .partial = BUF_INIT(LIMIT_REPLY_TEXT)};
+    struct hearing h = {.rq = rq, .arena = arena, .heard = heard, .told = BUF_INIT(LIMIT_REPLY_TEXT)};
     struct hearing_cut_config cuts = {
         .rate = RATE, .min_ms = rq->fine ? FINE_MIN : COARSE_MIN, .max_ms = rq->fine ? FINE_MAX : COARSE_MAX};
     waitlist_init(&h.feeder_ended);
@@ -303,6 +294,5 @@ int hear(const struct hearing_request *rq, struct arena *arena, struct heard *he
     media_close(h.decoder);
     hearing_cut_free(&h.cutter);
     buf_free(&h.told);
-    buf_free(&h.partial);
     return result;
 }
