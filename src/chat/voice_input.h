@@ -36,7 +36,8 @@ enum voice_heard_type {
 struct voice_heard {
     enum voice_heard_type type;
     uint64_t utterance; /* 1, 2, …: STARTED and STOPPED (not for committed ones without detection), then PARTIAL of it
-                         * at any time after STARTED, then exactly one of FINAL and FAILED, unless it is cleared */
+                         * at any time after STARTED, then exactly one of FINAL and FAILED, unless it is cleared. Of two
+                         * utterances, either may be understood first */
     uint64_t at_ms;     /* STARTED, STOPPED: place in all the audio ever written */
     struct str text;
     double confidence;       /* FINAL: 0 to 1, negative when not known */
