@@ -87,7 +87,7 @@ struct voice_reply {
 
     struct task *thinker;
     bool thought;                /* the text is complete */
-    bool spoken;                 /* all of it was made audio */
+    bool spoken;                 /* there will be no more audio */
     const char *unfinished;      /* why it is not what the model meant to say */
     size_t emitted;              /* bytes of the text that went out */
     struct speech *speech;       /* NULL: not begun, or all is spoken */
@@ -96,7 +96,7 @@ struct voice_reply {
     uint64_t sent;               /* bytes that went out */
     struct playback playback;
     struct timer stall, pace;
-    struct err failure;
+    struct err failure; /* of synthesis, then the reply's */
 };
 
 /* Speech of the user that may be an interruption. */

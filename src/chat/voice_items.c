@@ -183,12 +183,16 @@ static size_t share(const struct item *item, const struct spoken *s, uint64_t ms
 
 size_t voice_item_fits(const struct item *item, uint64_t ms)
 {
-    size_t fits = 0, i;
-    for (i = 0; i < item->nspoken && item->spoken[i].at_ms < ms; i++)
+    struct str text = buf_str(&item->text);
+    size_t fits = 0;
+    for (size_t i = 0; i < item->nspoken && item->spoken[i].at_ms < ms; i++)
         fits = MAX(fits, share(item, &item->spoken[i], ms - item->spoken[i].at_ms));
     /* Behind the last sentence there may be signs that nobody speaks. */
     const struct spoken *last = item->nspoken ? &item->spoken[item->nspoken - 1] : NULL;
-    return last && last->whole && last->at_ms + last->ms <= ms ? item->text.len : fits;
+    if (last && last->whole && last->at_ms + last->ms <= ms)
+        return item->text.len;
+    struct str heard = str_trim(str_n(text.p, fits));
+    return (size_t)(heard.p - text.p) + heard.n;
 }
 
 struct spoken *voice_item_at(const struct item *item, uint64_t ms)

@@ -378,6 +378,10 @@ static bool too_far_ahead(struct voice_reply *r)
 static bool pump_audio(struct voice_reply *r)
 {
     const struct piece *piece = r->first;
+    if (!piece && r->failure.code) {
+        voice_reply_end(r, VOICE_RESPONSE_FAILED, NULL, &r->failure);
+        return true;
+    }
     if (!piece)
         return r->spoken && pump_text(r);
     if (timer_running(&r->pace) || too_far_ahead(r))

@@ -94,9 +94,8 @@ static void speak_main(void *arg)
         r->speech = NULL;
         r->spoken = true;
         if (result < 0)
-            voice_reply_end(r, VOICE_RESPONSE_FAILED, NULL, &e);
-        else
-            voice_stir(r->voice);
+            r->failure = e; /* once what was made went out */
+        voice_stir(r->voice);
     }
     free(s);
     voice_reply_unref(r);
