@@ -22,11 +22,15 @@ const kinds = {
     AbortError: 'busy',
 };
 
-/** The stream of the microphone; a MicrophoneError says why there is none. */
-export async function openStream() {
+function checkOrigin() {
     if (!window.isSecureContext || !navigator.mediaDevices?.getUserMedia) {
         throw new MicrophoneError('insecure');
     }
+}
+
+/** The stream of the microphone; a MicrophoneError says why there is none. */
+export async function openStream() {
+    checkOrigin();
     try {
         return await navigator.mediaDevices.getUserMedia({
             audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
@@ -39,11 +43,13 @@ export async function openStream() {
 /** Calls onpiece(Int16Array, level) for every 40 ms, and onended() when the device goes away. */
 export class Microphone {
     static async open({ onpiece, onended }) {
+        checkOrigin(); // without it there are no worklets either
         const microphone = new Microphone();
         const context = new AudioContext();
         microphone.context = context;
         try {
             const worklet = context.audioWorklet.addModule(MICROPHONE_WORKLET);
+            worklet.catch(() => {}); // of no interest where there is no microphone
             microphone.stream = await openStream();
             await worklet;
             await context.resume();

@@ -15,12 +15,13 @@ const FLAGS = [
 ];
 
 /** With `capture`, a WAV file, Chromium's own microphone is that file, once. */
-export async function launch(t, { capture, device = true } = {}) {
+export async function launch(t, { capture, args = [] } = {}) {
     const browser = await chromium.launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         args: [
             ...FLAGS,
-            ...(device ? ['--use-fake-device-for-media-stream'] : []),
+            ...args,
+            '--use-fake-device-for-media-stream',
             ...(capture ? ['--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${capture}%noloop`] : []),
         ],
     });
@@ -41,6 +42,7 @@ function installMicrophone() {
         silence.start();
         await context.resume();
         window.stream = output.stream;
+        window.streamRate = context.sampleRate;
         return output.stream;
     };
     window.speak = (samples, rate) => {
@@ -66,6 +68,7 @@ export async function openPage(t, browser, url, { microphone = 'test', play, pat
         ...options,
     });
     t.after(() => context.close());
+    context.setDefaultTimeout(120000); // of waiting for what must come
     const page = await context.newPage();
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(String(error)));
@@ -108,15 +111,19 @@ export class Played {
 
     #take(event) {
         this.received.push(event);
-        this.waiting = this.waiting.filter((check) => !check(event));
+        this.waiting = this.waiting.filter(({ type, from, resolve }) => {
+            const is = event.type === type && this.received.length > from;
+            if (is) {
+                resolve(event);
+            }
+            return !is;
+        });
     }
 
-    /** The next event of the type, also one that came already. */
+    /** The first event of the type behind the first `from` events: one that came already, or is to come. */
     next(type, from = 0) {
         const found = this.received.slice(from).find((event) => event.type === type);
-        return found
-            ? Promise.resolve(found)
-            : new Promise((resolve) => this.waiting.push((event) => event.type === type && (resolve(event), true)));
+        return found ?? new Promise((resolve) => this.waiting.push({ type, from, resolve }));
     }
 
     send(...events) {
