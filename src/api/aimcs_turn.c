@@ -1,6 +1,10 @@
 /* What was heard, and what it is answered with. */
 #include "api/aimcs_voice.h"
 
+#include "base/mem.h"
+
+#include <stdlib.h>
+
 struct said {
     uint64_t utterance;
     bool chunked;
@@ -182,28 +186,73 @@ static void heard_partial(struct aimcs_voice *v, const struct voice_heard *heard
     if (text.n == 0)
         return;
     barge_in(v, heard->utterance);
-    if (!v->chunked && websocket_queued(v->ws) < CONN_HIGH_MARK) /* each says more than the one before */
+    bool next = heard->utterance == v->told + 1;
+    if (next && !v->chunked && websocket_queued(v->ws) < CONN_HIGH_MARK) /* each says more than the one before */
         send_text(v, "speech_recognizing", text);
 }
 
-static void heard_final(struct aimcs_voice *v, const struct voice_heard *heard)
+/* What came of an utterance: several may be recognized at a time, the first of them last. */
+struct outcome {
+    struct list link;
+    uint64_t utterance;
+    struct err error; /* code ERR_NONE: it was recognized */
+    struct str text;
+    char bytes[];
+};
+
+static struct outcome *outcome_new(const struct voice_heard *heard)
 {
     struct str text = str_trim(heard->text);
-    if (!v->chunked)
-        send_text(v, "speech_recognized", text);
-    if (text.n) {
-        v->answered = true;
-        barge_in(v, heard->utterance);
-        answer(v, heard->utterance, text);
+    struct outcome *outcome = mem_zalloc(sizeof *outcome + text.n);
+    outcome->utterance = heard->utterance;
+    outcome->text = str_n(outcome->bytes, text.n);
+    if (text.n)
+        memcpy(outcome->bytes, text.p, text.n);
+    if (heard->type == VOICE_HEARD_FAILED)
+        outcome->error = *heard->error;
+    return outcome;
+}
+
+static void tell(struct aimcs_voice *v, const struct outcome *outcome)
+{
+    bool failed = outcome->error.code != ERR_NONE;
+    if (failed)
+        send_failed(v, v->chunked, STR(""), &outcome->error);
+    else if (!v->chunked)
+        send_text(v, "speech_recognized", outcome->text);
+    v->answered |= failed || outcome->text.n;
+    if (outcome->text.n) {
+        barge_in(v, outcome->utterance);
+        answer(v, outcome->utterance, outcome->text);
+    }
+}
+
+static struct outcome *next_outcome(const struct aimcs_voice *v)
+{
+    list_each(entry, &v->outcomes) {
+        struct outcome *outcome = container_of(entry, struct outcome, link);
+        if (outcome->utterance == v->told + 1)
+            return outcome;
+    }
+    return NULL;
+}
+
+static void heard_outcome(struct aimcs_voice *v, const struct voice_heard *heard)
+{
+    list_push_back(&v->outcomes, &outcome_new(heard)->link);
+    for (struct outcome *next; (next = next_outcome(v));) {
+        list_remove(&next->link);
+        v->told++;
+        tell(v, next);
+        free(next);
     }
     settle(v);
 }
 
-static void heard_failure(struct aimcs_voice *v, const struct voice_heard *heard)
+void aimcs_turn_abort(struct aimcs_voice *v)
 {
-    v->answered = true;
-    send_failed(v, v->chunked, STR(""), heard->error);
-    settle(v);
+    for (struct list *first; (first = list_pop_front(&v->outcomes));)
+        free(container_of(first, struct outcome, link));
 }
 
 void aimcs_heard(void *arg, const struct voice_heard *heard)
@@ -220,10 +269,8 @@ void aimcs_heard(void *arg, const struct voice_heard *heard)
         heard_partial(v, heard);
         break;
     case VOICE_HEARD_FINAL:
-        heard_final(v, heard);
-        break;
     case VOICE_HEARD_FAILED:
-        heard_failure(v, heard);
+        heard_outcome(v, heard);
         break;
     }
 }

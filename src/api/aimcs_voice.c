@@ -79,6 +79,7 @@ static struct aimcs_voice *aimcs_voice_new(struct websocket *ws)
     v->ws = websocket_ref(ws);
     v->api = api;
     v->quiet.fn = on_quiet;
+    list_init(&v->outcomes);
     v->input = voice_input_new(api->config.stt, &how, aimcs_heard, v);
     return v;
 }
@@ -143,5 +144,6 @@ void aimcs_voice_closed(struct websocket *ws)
     serial_stop(&v->slices);
     serial_stop(&v->turns);
     aimcs_stream_abort(v);
+    aimcs_turn_abort(v);
     aimcs_voice_unref(v);
 }

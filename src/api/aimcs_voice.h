@@ -29,6 +29,8 @@ struct aimcs_voice {
     size_t received;    /* bytes of audio since the last audio_processing */
 
     struct serial *turns; /* what was said, to be answered in order */
+    struct list outcomes; /* of utterances behind one that is still being recognized: struct outcome */
+    uint64_t told;        /* how many utterances the client knows the outcome of */
     uint64_t worded;      /* the newest utterance with words */
     bool owed;            /* a recording of chunks is over */
     bool answered;        /* and something in it was understood, or failed */
@@ -70,5 +72,6 @@ void aimcs_audio_error(struct aimcs_voice *v, const struct err *e);
 void aimcs_heard(void *arg, const struct voice_heard *heard);
 /* The recording is over, and the client waits for an answer, whatever was understood. */
 void aimcs_turn_owed(struct aimcs_voice *v);
+void aimcs_turn_abort(struct aimcs_voice *v);
 
 #endif
