@@ -220,17 +220,11 @@ static int recognize_segment(struct hearing *h, const struct hearing_segment *se
 
 /* ---- all of it ---- */
 
-/* Silence behind the last word is not worth a request. */
-static bool is_tail(const struct hearing *h, const struct hearing_segment *segment, bool last)
-{
-    return last && !segment->voice && heard_count(h->heard) > 0;
-}
-
 static int recognize_ready(struct hearing *h, bool last, struct err *e)
 {
     struct hearing_segment segment;
     while (hearing_cut_next(&h->cutter, last, &segment))
-        if (!is_tail(h, &segment, last) && recognize_segment(h, &segment, e) < 0)
+        if (!segment.silent && recognize_segment(h, &segment, e) < 0)
             return -1;
     return 0;
 }

@@ -3,6 +3,7 @@
 #define SILENCE_MS 500
 #define SEARCH_MS  5000 /* at the end of what is too long, for the quietest moment */
 #define MOMENT_MS  20
+#define SILENT     50 /* root mean square of samples: what nobody hears, and recognizers make words of */
 
 static const int16_t *samples_of(const struct hearing_cutter *c)
 {
@@ -76,10 +77,11 @@ static bool hand_out(struct hearing_cutter *c, size_t n, struct hearing_segment 
     uint64_t stop = c->base + n;
     bool open = vad_speaking(&c->vad) || c->end <= c->begin || c->end > stop;
     uint64_t begin = c->voice ? c->begin : c->base, end = c->voice && !open ? c->end : stop;
-    *segment = (struct hearing_segment){.pcm = str_n(buf_str(&c->pcm).p, n * sizeof(int16_t)),
-                                        .start_ms = begin * 1000 / c->config.rate,
-                                        .end_ms = end * 1000 / c->config.rate,
-                                        .voice = c->voice};
+    *segment =
+        (struct hearing_segment){.pcm = str_n(buf_str(&c->pcm).p, n * sizeof(int16_t)),
+                                 .start_ms = begin * 1000 / c->config.rate,
+                                 .end_ms = end * 1000 / c->config.rate,
+                                 .silent = !c->voice && energy(samples_of(c), n) < (uint64_t)SILENT * SILENT * n};
     c->handed = n;
     return true;
 }

@@ -1,5 +1,5 @@
 /* Long audio in segments, each of which a recognizer takes at once: cut at pauses, and where nobody pauses, at the
- * quietest moment. Nothing is left out but silence at the end. Pure. Private to api/. */
+ * quietest moment. Nothing is left out. Pure. Private to api/. */
 #ifndef API_HEARING_CUT_H
 #define API_HEARING_CUT_H
 
@@ -25,7 +25,7 @@ struct hearing_cutter {
 struct hearing_segment {
     struct str pcm;            /* valid until the next call */
     uint64_t start_ms, end_ms; /* of the speech in it; of all of it when there seems to be none */
-    bool voice;
+    bool silent;               /* from its first sample to its last */
 };
 
 void hearing_cut_init(struct hearing_cutter *c, const struct hearing_cut_config *config);
