@@ -51,7 +51,7 @@ static void repeat_last(struct voice *v)
     if (!at || v->reply || v->owed)
         return;
     size_t from = at->from;
-    cut_last(v, from, at->at_ms);
+    cut_last(v, voice_item_fits(item, at->at_ms), at->at_ms);
     voice_reply_repeat(v, str_from(buf_str(&item->text), from));
 }
 
@@ -120,12 +120,18 @@ void voice_turn_settle(struct voice *v)
 
 /* ---- answers ---- */
 
+/* What the input knows already, and what it has told so far. */
+static bool is_speaking(const struct voice *v)
+{
+    return voice_input_speaking(v->input) || !list_empty(&v->unplaced);
+}
+
 void voice_turn_answer(struct voice *v)
 {
     if (!v->owed || v->reply)
         return;
     /* Who speaks would interrupt it at once. */
-    if (v->settings.interrupt_response && v->policy->interrupt_thinking && voice_input_speaking(v->input))
+    if (v->settings.interrupt_response && v->policy->interrupt_thinking && is_speaking(v))
         return;
     v->owed = false;
     voice_reply_begin(v, NULL, NULL);
@@ -134,7 +140,7 @@ void voice_turn_answer(struct voice *v)
 static void await_speech(struct voice *v)
 {
     uint64_t now = loop_now_ms(v->loop), rest = v->playback.sent_ms - voice_playback_heard(&v->playback, now);
-    if (v->settings.idle_timeout_ms && !v->reply && !voice_input_speaking(v->input))
+    if (v->settings.idle_timeout_ms && !v->reply && !is_speaking(v))
         timer_start(v->loop, &v->idle, v->settings.idle_timeout_ms + (v->last[0] ? rest : 0));
 }
 
@@ -148,8 +154,7 @@ void voice_turn_replied(struct voice *v)
 
 static bool is_quiet(const struct voice *v)
 {
-    return !v->reply && !v->owed && !voice_input_speaking(v->input) && !is_open(&v->unplaced, 1) &&
-           !is_open(&v->items, 1);
+    return !v->reply && !v->owed && !is_speaking(v) && !is_open(&v->items, 1);
 }
 
 static void idle(struct timer *timer)

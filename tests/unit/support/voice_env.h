@@ -16,10 +16,11 @@ struct session {
     struct voice_policy policy;
     struct voice_settings settings;
     struct voice *v;
-    struct buf log;                                          /* "started stopped item+user …", see session_log */
-    struct buf audio;                                        /* of all replies */
-    struct buf said;                                         /* text of all replies */
-    char item[VOICE_ID], user[VOICE_ID], response[VOICE_ID]; /* of the last event about one; user: of the user's */
+    struct buf log;   /* "started stopped item+user …", see session_log */
+    struct buf audio; /* of all replies */
+    struct buf said;  /* text of all replies */
+    /* Of the last event about one; user, spoken: an item of the user's, of the assistant's. */
+    char item[VOICE_ID], user[VOICE_ID], spoken[VOICE_ID], response[VOICE_ID];
     char previous[VOICE_ID];
     struct voice_response done;               /* of the last VOICE_RESPONSE_DONE; its strings are gone */
     char metadata[128], voice[64], text[512]; /* of the same; text: of its item */
@@ -138,6 +139,8 @@ static inline void session_event(void *arg, const struct voice_event *event)
         memcpy(s->item, event->item->id, VOICE_ID);
         if (event->item->kind == VOICE_ITEM_USER)
             memcpy(s->user, event->item->id, VOICE_ID);
+        if (event->item->kind == VOICE_ITEM_ASSISTANT)
+            memcpy(s->spoken, event->item->id, VOICE_ID);
         str_copy(s->previous, VOICE_ID, str_c(event->previous ? event->previous : "none"));
         s->at_ms = event->at_ms;
         s->from_ms = event->from_ms;
@@ -217,6 +220,8 @@ static inline void await_times(struct session *s, const char *word, size_t times
 /* Everything since the last call. */
 static inline void check_log(struct session *s, const char *want, const char *file, int line)
 {
+    if (!str_eqc(buf_str(&s->log), want))
+        fprintf(stderr, "%s:%d: %s\n", file, line, buf_cstr(&s->log));
     check_str(buf_str(&s->log), want, file, line);
     buf_clear(&s->log);
 }
