@@ -158,19 +158,21 @@ void voice_item_spoke(struct item *item, const struct piece *piece, uint64_t at_
     last->ms += ms;
 }
 
+/* Words end at spaces; from U+3000 on, every character is one. */
+static bool ends_word(char c)
+{
+    return c == ' ' || c == '\n' || (unsigned char)c >= 0xE3;
+}
+
 /* The end of a word at or before `at`, not before `from`. */
 static size_t word_end(struct str text, size_t from, size_t at)
 {
     if (at >= text.n)
         return text.n;
-    size_t cut = utf8_floor(text.p, at), space = cut;
-    while (space > from && cut - space < WORD_MAX && text.p[space] != ' ')
-        space--;
-    if (text.p[space] == ' ' || space == from)
-        cut = space;
-    while (cut > from && text.p[cut - 1] == ' ')
-        cut--;
-    return cut;
+    size_t cut = utf8_floor(text.p, at), end = cut;
+    while (end > from && cut - end < WORD_MAX && !ends_word(text.p[end]))
+        end--;
+    return end == from || ends_word(text.p[end]) ? end : cut;
 }
 
 static size_t share(const struct item *item, const struct spoken *s, uint64_t ms)
