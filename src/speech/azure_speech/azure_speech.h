@@ -28,7 +28,8 @@ struct tts *tts_azure_speech_new(const struct speech_azure_config *config, struc
 /* Recognition: one WebSocket per utterance, with partial results, however long it is. Audio is sent as it is written:
  * its first 5 s at once, the rest at twice its speed at most; writing then waits. Where no WebSocket comes through, and
  * with `rest`: one request per utterance, sent when the audio is complete; at most 60 s of it (INVALID_REQUEST); the
- * final result only. */
+ * final result only. So goes, too, what was written and finished at once without a wish for partial results, if the
+ * pace would hold it up. */
 struct stt *stt_azure_speech_new(const struct speech_azure_config *config, struct err *e);
 
 #endif

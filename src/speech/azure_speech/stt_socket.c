@@ -19,6 +19,7 @@
 #define AHEAD       ((size_t)RATE * 2 * 10)     /* bytes that may wait to be sent before their writer has to */
 #define PCM_MAX     MIB(64)                     /* of what is written at once, at 16 kHz */
 #define FREE_MS     5000                        /* audio that may be sent at once; the rest at twice its speed */
+#define REST_MS     60000                       /* audio that a request may have */
 #define MESSAGE_MAX KIB(256)
 #define PING        10000
 #define PONG        20000
@@ -324,6 +325,13 @@ static bool takes_no_sockets(const struct err *e)
     return e->code == ERR_UPSTREAM && e->status != 401 && e->status != 429;
 }
 
+/* A whole recording, where nobody waits for partial results, is there sooner as a request. */
+static bool would_be_held_up(const struct socket_stream *s)
+{
+    uint64_t ms = ms_of(s->pcm.len);
+    return s->finished && !s->partial && ms > FREE_MS && ms <= REST_MS;
+}
+
 static int switch_to_rest(struct socket_stream *s, struct err *e)
 {
     struct stt_request rq = {.rate = RATE, .language = buf_str(&s->language)};
@@ -372,6 +380,8 @@ static int talk(struct socket_stream *s, struct err *e)
 {
     if (await_audio(s, e) < 0)
         return -1;
+    if (would_be_held_up(s))
+        return switch_to_rest(s, e);
     if (s->pcm.len >= STEP) {
         if (ensure_line(s, e) < 0)
             return takes_no_sockets(e) ? switch_to_rest(s, e) : -1;
@@ -478,6 +488,7 @@ static void tell(struct socket_stream *s, struct stt_event *event, bool final)
     s->told = final;
     *event = (struct stt_event){.type = final ? STT_FINAL : STT_PARTIAL,
                                 .text = buf_str(&s->given),
+                                .settled = !final && t->text.len == t->phrases.len, /* no hypothesis is in it */
                                 .confidence = final ? transcript_confidence(t) : -1,
                                 .audio_ms = t->audio_ms >= 0 ? (uint64_t)t->audio_ms : s->samples * 1000 / s->rate};
 }

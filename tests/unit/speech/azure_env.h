@@ -85,26 +85,39 @@ static inline void azure_say(struct buf *out, const struct stt_event *event, siz
                  event->confidence < 0 ? 0.5 : event->confidence, STR_ARG(event->text));
 }
 
-/* From a task: what the local driver understands; hypotheses go to the socket, when there is one. */
-static inline void azure_listen(struct azure_env *env, struct str pcm, struct websocket *ws, struct buf *out)
+/* Tells the socket, when there is one, what is understood so far. */
+static inline void azure_suppose(struct websocket *ws, struct str text)
 {
-    struct stt_request rq = {.rate = AZURE_RATE, .partial = ws != NULL};
+    struct buf out = BUF_INIT(KIB(64));
+    buf_addf(&out, "Path:speech.hypothesis\r\n\r\n{\"Text\":\"%.*s\"}", STR_ARG(text));
+    if (ws)
+        websocket_send(ws, WS_TEXT, buf_str(&out));
+    buf_free(&out);
+}
+
+/* From a task: what the local driver understands is put to out. */
+static inline void azure_understand(struct azure_env *env, const struct stt_request *rq, struct str pcm,
+                                    struct websocket *ws, struct buf *out,
+                                    void (*put)(struct buf *out, const struct stt_event *event, size_t bytes))
+{
     struct arena *arena = arena_new("test");
     struct stt_event event = {0};
     struct err e = {0};
-    struct stt_stream *s = stt_open(env->stt, &rq, arena, &e);
+    struct stt_stream *s = stt_open(env->stt, rq, arena, &e);
     int more = s && stt_write(s, pcm, &e) == 0 && stt_finish(s, &e) == 0 ? 1 : -1;
-    while (more > 0 && (more = stt_next(s, &event, &e)) > 0 && event.type == STT_PARTIAL) {
-        struct buf text = BUF_INIT(KIB(64));
-        buf_addf(&text, "Path:speech.hypothesis\r\n\r\n{\"Text\":\"%.*s\"}", STR_ARG(event.text));
-        websocket_send(ws, WS_TEXT, buf_str(&text));
-        buf_free(&text);
-    }
+    while (more > 0 && (more = stt_next(s, &event, &e)) > 0 && event.type == STT_PARTIAL)
+        azure_suppose(ws, event.text);
     live_assert(more > 0 || e.code == ERR_CANCELLED);
     if (more > 0)
-        azure_say(out, &event, pcm.n);
+        put(out, &event, pcm.n);
     stt_close(s);
     arena_free(arena);
+}
+
+static inline void azure_listen(struct azure_env *env, struct str pcm, struct websocket *ws, struct buf *out)
+{
+    struct stt_request rq = {.rate = AZURE_RATE, .partial = ws != NULL};
+    azure_understand(env, &rq, pcm, ws, out, azure_say);
 }
 
 static inline void azure_answer(struct websocket *ws, struct arena *arena, struct str data)
@@ -238,13 +251,15 @@ static const struct websocket_ops azure_socket_ops = {.user_size = sizeof(struct
                                                       .on_open = azure_opened,
                                                       .on_message = azure_message,
                                                       .on_closed = azure_closed};
-static const struct http_route azure_routes[] = {
-    {.method = HTTP_GET, .path = STT_PATH, .websocket = &azure_socket_ops},
-    {.method = HTTP_POST, .path = STT_PATH, .handler = azure_post, .max_body = MIB(8) + HTTP_ANY_TYPE},
-};
+/* clang-format off */
+#define AZURE_ROUTES                                                                                                   \
+    {.method = HTTP_GET, .path = STT_PATH, .websocket = &azure_socket_ops},                                            \
+    {.method = HTTP_POST, .path = STT_PATH, .handler = azure_post, .max_body = MIB(8) + HTTP_ANY_TYPE}
+/* clang-format on */
+static const struct http_route azure_routes[] = {AZURE_ROUTES};
 
-/* Steps NULL: it listens. */
-static inline void azure_start(struct azure_env *env, const struct azure_step *steps, size_t n)
+static inline void azure_start_with(struct azure_env *env, const struct azure_step *steps, size_t n,
+                                    const struct http_route *routes, size_t nroutes)
 {
     static const struct server_config config = {.idle_timeout = 60000};
     static const struct speech_local_config local = {.queue_timeout = 60000};
@@ -254,8 +269,14 @@ static inline void azure_start(struct azure_env *env, const struct azure_step *s
                               .context = BUF_INIT(MIB(1)),
                               .audio = BUF_INIT(MIB(16)),
                               .stt = stt_local_new(&local)};
-    live_start(&env->live, &config, azure_routes, COUNT(azure_routes));
+    live_start(&env->live, &config, routes, nroutes);
     snprintf(env->url, sizeof env->url, "http://127.0.0.1:%u/", env->live.port);
+}
+
+/* Steps NULL: it listens. */
+static inline void azure_start(struct azure_env *env, const struct azure_step *steps, size_t n)
+{
+    azure_start_with(env, steps, n, azure_routes, COUNT(azure_routes));
 }
 
 static inline void azure_stop(struct azure_env *env)

@@ -507,7 +507,7 @@ static void where_no_socket_comes_through_a_request_does(void **state)
 
 static void pace_body(struct cloud *t)
 {
-    struct stt_request rq = {.rate = 16000};
+    struct stt_request rq = {.rate = 16000, .partial = true};
     char *second = calloc(1, 32000);
     uint64_t before = clock_mono_ms();
     struct stt_stream *s = stt_open(t->stt, &rq, t->arena, &t->e);
@@ -525,6 +525,32 @@ static void the_service_is_not_flooded(void **state)
 {
     (void)state;
     PLAY(pace_body, {.after = AT_END, .text = SAYS_PHRASE("x")}, {.after = AT_END, .text = TURN_END});
+}
+
+static void recording_body(struct cloud *t)
+{
+    struct stt_request rq = {.rate = 16000};
+    struct stt_stream *s = cloud_utter(t, &rq, 16000 * 6);
+    struct stt_event event;
+    assert_int_equal(stt_next(s, &event, &t->e), 1);
+    cloud_ends(t, s);
+    assert_int_equal(atomic_load(&env.posts), 1);
+    assert_int_equal(atomic_load(&env.sockets), 0);
+    /* more than a request may have */
+    s = stt_open(t->stt, &rq, t->arena, &t->e);
+    char *minute = calloc(61, 32000);
+    assert_int_equal(stt_write(s, str_n(minute, 61 * 32000), &t->e), 0);
+    assert_int_equal(stt_finish(s, &t->e), 0);
+    azure_await(&env.audios, 50);
+    stt_close(s);
+    assert_int_equal(atomic_load(&env.posts), 1);
+    free(minute);
+}
+
+static void recordings_are_not_held_up(void **state)
+{
+    (void)state;
+    play(&(struct play){.body = recording_body});
 }
 
 /* ---- leaving ---- */
@@ -605,6 +631,7 @@ int main(void)
         cmocka_unit_test(nobody_there_is_said),
         cmocka_unit_test(where_no_socket_comes_through_a_request_does),
         cmocka_unit_test(the_service_is_not_flooded),
+        cmocka_unit_test(recordings_are_not_held_up),
         cmocka_unit_test(it_can_be_left_at_any_time),
         cmocka_unit_test(languages_are_names),
     };
