@@ -72,7 +72,8 @@ int speech_language(struct str given, struct str *language, struct err *e)
     static const char *const locales[] = {"en-US", "de-DE", "fr-FR", "es-ES", "it-IT", "pt-BR", "nl-NL", "pl-PL",
                                           "ru-RU", "uk-UA", "tr-TR", "sv-SE", "da-DK", "nb-NO", "fi-FI", "cs-CZ",
                                           "el-GR", "ja-JP", "ko-KR", "zh-CN", "hi-IN", "ar-SA", "he-IL", "hu-HU"};
-    *language = given.p ? given : STR("");
+    given = given.p ? given : STR("");
+    *language = given;
     for (size_t i = 0; i < given.n; i++) {
         char c = (char)(given.p[i] | 0x20);
         bool ok = (c >= 'a' && c <= 'z') || (i > 1 && (given.p[i] == '-' || (given.p[i] >= '0' && given.p[i] <= '9')));

@@ -344,3 +344,37 @@ test('nobody speaks, nobody listens', async (t) => {
     const stt = await mute.fetch('/api/stt', { method: 'POST', body: mp3, headers: { 'content-type': 'audio/mpeg' } });
     assert.deepEqual([stt.status, (await stt.json()).code], [500, 'NOT_CONFIGURED']);
 });
+
+test('in production it takes a token, or an operator who opens the dialect', async (t) => {
+    const token = 'a-token-for-the-tests-0123456789abcdef';
+    const env = {
+        ENVIRONMENT: 'production',
+        API_TOKEN: token,
+        JWT_SECRET: 'a-secret-for-the-tests-0123456789abcdef',
+        OPEN_DIALECTS: 'aimcs',
+        TTS_PROVIDER: 'none',
+        STT_PROVIDER: 'none',
+    };
+    const strict = await startServer(t, { env });
+    const form = () => {
+        const data = new FormData();
+        data.append('file', new Blob(['x']), 'a.wav');
+        return data;
+    };
+    const ask = async (path, body, headers = {}) => {
+        const response = await strict.fetch(path, { method: 'POST', body, headers });
+        return [response.status, await response.text()];
+    };
+    const bearer = { authorization: `Bearer ${token}` };
+    for (const [path, body] of [['/v1/audio/speech', '{"input":"x"}'], ['/v1/audio/transcriptions', form()]]) {
+        const [status, text] = await ask(path, body);
+        assert.equal(status, 401);
+        assert.equal(JSON.parse(text).error.type, 'authentication_error');
+        assert.equal((await ask(path, path.endsWith('speech') ? body : form(), bearer))[0], 500);
+    }
+    assert.equal((await ask('/openai/api/tts', '{"text":"x"}'))[0], 401);
+    assert.equal((await ask('/api/tts', '{"text":"x"}'))[0], 401);
+    assert.equal((await ask('/api/tts', '{"text":"x"}', bearer))[0], 500);
+    assert.deepEqual(JSON.parse((await ask('/api/tts', '{"text":"x","speed":1}'))[1]).error, 'TTS not configured');
+    assert.deepEqual(JSON.parse((await ask('/aimcs/api/tts', '{"text":"x"}'))[1]).error, 'TTS not configured');
+});
