@@ -1,10 +1,15 @@
-// Azure Speech over WebSocket: the stand-in, proven by Microsoft's SDK before anything is tested against it.
+// Azure Speech over WebSocket: the stand-in, proven by Microsoft's SDK before anything is tested against it; then the
+// server, which listens through it.
 import assert from 'node:assert/strict';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import sdk from 'microsoft-cognitiveservices-speech-sdk';
-import { readMessage, startAzureSpeech } from '../fake/azure_speech_socket.mjs';
-import { pcm } from '../fake/tone.mjs';
+import OpenAI, { toFile } from 'openai';
+import { startAzureSpeech } from '../fake/azure_speech_socket.mjs';
+import { slices } from '../fake/speech.mjs';
+import { pcm, wav } from '../fake/tone.mjs';
 import { gate } from '../fake/upstream.mjs';
+import { startServer } from './support/server.mjs';
+import { JsonSocket } from './support/socket.mjs';
 
 const speech = await startAzureSpeech();
 after(() => speech.close());
@@ -123,4 +128,146 @@ test('the SDK speaks PCM, as long as the text', async () => {
     const text = 'Your order left today.';
     const result = await say(synthesizer(sdk.SpeechSynthesisOutputFormat.Raw16Khz16BitMonoPcm), text);
     assert.deepEqual(Buffer.from(result.audioData), pcm(text.length * 0.06, 16000));
+});
+
+// ---- the server ----
+
+const server = await startServer(
+    { after },
+    {
+        env: {
+            TTS_PROVIDER: 'local',
+            STT_PROVIDER: 'azure_speech',
+            AZURE_SPEECH_KEY: speech.key,
+            AZURE_SPEECH_STT_URL: speech.url,
+            LLM_RETRIES: '0',
+        },
+    },
+);
+const client = new OpenAI({ apiKey: 'anything', baseURL: `${server.url}/v1`, maxRetries: 0 });
+const spoken = await (async () => {
+    const response = await client.audio.speech.create({
+        model: 'tts-1',
+        voice: 'alloy',
+        input: 'Is the oven on?',
+        response_format: 'pcm',
+    });
+    return Buffer.from(await response.arrayBuffer());
+})();
+
+async function hear(plan = {}, samples = spoken) {
+    speech.nextTurn(plan);
+    const response = await server.fetch('/api/stt', {
+        method: 'POST',
+        body: samples,
+        headers: { 'content-type': 'audio/pcm; rate=24000' },
+    });
+    const body = await response.json();
+    assert.ok(!JSON.stringify(body).includes(speech.key), JSON.stringify(body));
+    return { status: response.status, ...body };
+}
+
+test('an utterance is heard over the WebSocket', async () => {
+    const { status, text, confidence } = await hear({ phrases: [{ text: 'Is the oven on?', confidence: 0.75 }] });
+    assert.deepEqual([status, text, confidence], [200, 'Is the oven on?', 0.75]);
+    const turn = await speech.turn(1);
+    assert.equal(turn.context.phraseDetection.language, 'en-US');
+    assert.equal(turn.line.format, 'detailed');
+    assert.equal(turn.line.mode, 'conversation');
+    const seconds = Buffer.concat(turn.audio).length / 32000;
+    assert.ok(seconds > 0.3 && seconds <= spoken.length / 48000 + 0.1, `${seconds} s`);
+    assert.equal(await turn.line.closed, 1000);
+    const handshake = await speech.handshake(1);
+    assert.equal(handshake.headers['ocp-apim-subscription-key'], speech.key);
+    assert.equal(handshake.query['Ocp-Apim-Subscription-Key'], undefined);
+    assert.equal(speech.requests.length, 0);
+});
+
+test('whatever form its messages have', async () => {
+    const forms = [{ strings: true }, { tight: true }, { fragment: 3 }, { early: 1 }, { strings: true, tight: true, fragment: 40 }];
+    for (const form of forms) {
+        const { text } = await hear({ phrases: ['Où est', 'le four ?'], ...form });
+        assert.equal(text, 'Où est le four ?');
+    }
+    assert.equal((await hear({ phrases: ['Yes.'], early: 1, endEarly: true })).text, 'Yes.');
+});
+
+test('no speech is no text', async () => {
+    for (const status of ['NoMatch', 'InitialSilenceTimeout', 'BabbleTimeout', 'EndOfDictation']) {
+        const heard = await hear({ hypotheses: [], phrases: [{ status }] });
+        assert.deepEqual([heard.status, heard.text], [200, '']);
+    }
+    assert.equal((await hear({ hypotheses: [], phrases: [] })).text, '');
+});
+
+test('failures are errors of ours', async () => {
+    const phrase = (status) => ({ hypotheses: [], phrases: [{ status }] });
+    const refused = [phrase('BadRequest'), phrase('Forbidden'), phrase('TooManyRequests'), { closeAfter: 1, close: [1007, 'No'] }];
+    const failed = [
+        phrase('Error'),
+        { cutAfter: 0 },
+        { closeAfter: 1, close: [1011, `No more of ${speech.key}`] },
+        { raw: ['Path: speech.phrase\r\n'] },
+        { raw: ['no message'] },
+    ];
+    for (const plan of refused) {
+        const { status, error } = await hear(plan);
+        assert.ok(status >= 400 && status < 600 && error.length > 0, JSON.stringify(plan));
+    }
+    for (const plan of failed) {
+        const { status, code, error } = await hear(plan);
+        assert.deepEqual([status, code, error], [502, 'UPSTREAM', 'The speech service failed'], JSON.stringify(plan));
+    }
+});
+
+test('a key that is refused is told to nobody', async () => {
+    speech.refuse({ status: 401 });
+    const heard = await hear();
+    assert.ok(heard.status >= 400 && heard.error, JSON.stringify(heard));
+    assert.equal(speech.requests.length, 0);
+    speech.forget();
+});
+
+test('where WebSockets do not come through, requests do', async () => {
+    speech.refuse({ status: 403, body: '<html>Upgrades are not allowed here</html>' });
+    speech.next({ text: 'Over REST.' });
+    assert.equal((await hear()).text, 'Over REST.');
+    assert.equal(speech.requests.length, 1);
+    assert.equal(speech.turns.length, 0);
+    speech.forget();
+    assert.equal((await hear({ phrases: ['Over the socket.'] })).text, 'Over the socket.');
+});
+
+test('settled phrases are told as they come', async () => {
+    const { promise, open } = gate();
+    speech.nextTurn({ hypotheses: ['one'], phrases: ['One.', 'Two.'], early: 1, gate: promise });
+    const file = await toFile(wav(spoken, 24000), 'a.wav');
+    const deltas = [];
+    for await (const event of await client.audio.transcriptions.create({ model: 'gpt-4o-transcribe', file, stream: true })) {
+        if (event.type === 'transcript.text.delta') {
+            deltas.push(event.delta);
+            open();
+        } else {
+            assert.equal(event.text, 'One. Two.');
+        }
+    }
+    assert.equal(deltas.join(''), 'One. Two.');
+    assert.equal(deltas[0], 'One.');
+});
+
+test('who speaks on a socket reads along', async (t) => {
+    const { promise, open } = gate();
+    speech.nextTurn({ hypotheses: ['is', 'is the', 'is the oven'], phrases: ['Is the oven on?'], gate: promise });
+    const socket = await JsonSocket.open(`${server.wsUrl}/ws/audio`);
+    t.after(() => socket.close());
+    await socket.expect('connection');
+    const file = wav(Buffer.concat([spoken, Buffer.alloc(3 * 48000)]), 24000, { sizes: false });
+    for (const piece of slices(file, 9600)) {
+        socket.send({ type: 'audio', data: piece.toString('base64'), timestamp: '' });
+    }
+    const recognizing = (await socket.collect((frame) => frame.type === 'speech_recognizing')).at(-1);
+    assert.match(recognizing.message, /^is( the)?( oven)?$/);
+    open();
+    const recognized = (await socket.collect((frame) => frame.type === 'speech_recognized')).at(-1);
+    assert.equal(recognized.message, 'Is the oven on?');
 });
