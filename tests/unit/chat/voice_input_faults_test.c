@@ -25,6 +25,7 @@ static void failures(void *arg)
         ear_open(&ear, &listening, scripts, 2);
         for (unsigned k = 1; k <= 2; k++) {
             ear_sound(&ear, VOICE, 800);
+            assert_int_equal(utterances_waiting(ear.in), 0); /* nobody needs what comes behind a failure */
             ear_sound(&ear, SILENCE, 500);
             ear_await_outcomes(&ear, k);
             ear_expect(&ear, k == 1 ? failing[i].log : "started 2|stopped 2|final 2 better");

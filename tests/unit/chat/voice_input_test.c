@@ -216,6 +216,7 @@ static void changing(void *arg)
     ear_sound(&ear, SILENCE, 100);
     ear_await_log(&ear, "partial 1 go home");
     uint64_t then = loop_now_ms(task_loop(task_self()));
+    ear_sound(&ear, SILENCE, 200);
     while (str_find(buf_str(&ear.log), STR("stopped")) < 0) {
         task_sleep(20, NULL);
         ear_sound(&ear, SILENCE, 20);
@@ -272,12 +273,17 @@ static void by_hand(void *arg)
     assert_int_equal(voice_input_pending_ms(ear.in), 0);
     settle();
     assert_int_equal(task_count(), 1);
-    ear_sound(&ear, SILENCE, 1000);
     ear_expect(&ear, "");
-    ear_sound(&ear, VOICE, 700);
+    ear_sound(&ear, VOICE, 700); /* who goes on begins anew */
+    assert_in_range(ear.started_ms, 1400, 1700);
     ear_sound(&ear, SILENCE, 500);
     ear_await_outcomes(&ear, 2);
     ear_expect(&ear, "started 3|stopped 3|final 3 hello there");
+    ear_sound(&ear, SILENCE, 400);
+    assert_int_equal(voice_input_clear(ear.in), 0);
+    ear_sound(&ear, VOICE, 300);
+    ear_expect(&ear, "started 4");
+    assert_in_range(ear.started_ms, 3000, 3100); /* what was cleared does not belong to it */
     ear_close(&ear);
 }
 
