@@ -85,7 +85,7 @@ static void put_operation(struct jw *w, const struct http_route *route)
         jw_key(w, "requestBody");
         jw_obj(w);
         jw_kbool(w, "required", true);
-        put_ref(w, "application/json", shape->request);
+        put_ref(w, shape->request_media ? shape->request_media : "application/json", shape->request);
         jw_end_obj(w);
     }
     jw_key(w, "responses");
@@ -128,6 +128,15 @@ static void put_paths(struct jw *w, const struct server *server)
     jw_end_obj(w);
 }
 
+static void put_schemas(struct jw *w)
+{
+    jw_key(w, "schemas");
+    jw_obj(w);
+    for (size_t i = 0; openapi_schemas[i]; i++)
+        jw_raw(w, str_c(openapi_schemas[i]));
+    jw_end_obj(w);
+}
+
 static void get_openapi(struct http_request *rq)
 {
     struct api *api = api_of(rq);
@@ -148,7 +157,7 @@ static void get_openapi(struct http_request *rq)
     jw_key(&w, "components");
     jw_obj(&w);
     jw_kraw(&w, "securitySchemes", STR("{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
-    jw_kraw(&w, "schemas", str_c(openapi_schemas));
+    put_schemas(&w);
     jw_end_obj(&w);
     jw_end_obj(&w);
     http_reply_jw(rq, 200, &w);

@@ -1,45 +1,59 @@
 #include "api/openapi_shapes.h"
 
 static const struct openapi_shape shapes[] = {
-    {HTTP_POST, "/api/chat", "ChatRequest", "ChatReply", NULL, NULL},
-    {HTTP_POST, "/aimcs/api/chat", "ChatRequest", "AimcsReply", NULL, NULL},
-    {HTTP_POST, "/conversations/api/chat", "ChatRequest", "ConversationReply", NULL, NULL},
-    {HTTP_GET, "/api/conversations", NULL, "Conversations", NULL, NULL},
-    {HTTP_POST, "/api/conversations", "Title", "Conversation", "201", NULL},
-    {HTTP_GET, "/api/conversations/:id", NULL, "Conversation", NULL, NULL},
-    {HTTP_PUT, "/api/conversations/:id", "Title", "Conversation", NULL, NULL},
-    {HTTP_DELETE, "/api/conversations/:id", NULL, "Text", NULL, NULL},
-    {HTTP_POST, "/api/conversations/:id/cancel", NULL, "Cancelled", NULL, NULL},
-    {HTTP_GET, "/api/conversations/:id/events", NULL, "EventStream", NULL, "text/event-stream"},
-    {HTTP_POST, "/v1/chat/completions", "Completion", "Any", NULL, NULL},
-    {HTTP_GET, "/v1/models", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/v1/models/:model", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/health", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/health/live", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/health/ready", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/health", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/status", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/", NULL, "Text", NULL, NULL},
-    {HTTP_GET, "/metrics", NULL, "EventStream", NULL, "text/plain"},
-    {HTTP_GET, "/api/chat/agents", NULL, "Agents", NULL, NULL},
-    {HTTP_GET, "/api/validation/stats", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/validation/logs", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/validation/logs/:agent", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/validation/failed", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/api/validation/summary", NULL, "Any", NULL, NULL},
-    {HTTP_POST, "/api/validation/clear", NULL, "Text", NULL, NULL},
-    {HTTP_GET, "/socket.io/", NULL, "EventStream", NULL, "text/plain"},
-    {HTTP_POST, "/socket.io/", NULL, "EventStream", NULL, "text/html"},
-    {HTTP_GET, "/api/socket.io/", NULL, "EventStream", NULL, "text/plain"},
-    {HTTP_POST, "/api/socket.io/", NULL, "EventStream", NULL, "text/html"},
-    {HTTP_GET, "/socket.io/socket.io.js", NULL, "EventStream", NULL, "application/javascript"},
-    {HTTP_GET, "/socket.io/socket.io.min.js", NULL, "EventStream", NULL, "application/javascript"},
-    {HTTP_GET, "/socket.io/socket.io.esm.min.js", NULL, "EventStream", NULL, "application/javascript"},
-    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js", NULL, "EventStream", NULL, "application/javascript"},
-    {HTTP_GET, "/socket.io/socket.io.js.map", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/socket.io/socket.io.min.js.map", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/socket.io/socket.io.esm.min.js.map", NULL, "Any", NULL, NULL},
-    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js.map", NULL, "Any", NULL, NULL},
+    {HTTP_POST, "/api/chat", "ChatRequest", "ChatReply", NULL, NULL, NULL},
+    {HTTP_POST, "/aimcs/api/chat", "ChatRequest", "AimcsReply", NULL, NULL, NULL},
+    {HTTP_POST, "/conversations/api/chat", "ChatRequest", "ConversationReply", NULL, NULL, NULL},
+    {HTTP_GET, "/api/conversations", NULL, "Conversations", NULL, NULL, NULL},
+    {HTTP_POST, "/api/conversations", "Title", "Conversation", "201", NULL, NULL},
+    {HTTP_GET, "/api/conversations/:id", NULL, "Conversation", NULL, NULL, NULL},
+    {HTTP_PUT, "/api/conversations/:id", "Title", "Conversation", NULL, NULL, NULL},
+    {HTTP_DELETE, "/api/conversations/:id", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_POST, "/api/conversations/:id/cancel", NULL, "Cancelled", NULL, NULL, NULL},
+    {HTTP_GET, "/api/conversations/:id/events", NULL, "EventStream", NULL, "text/event-stream", NULL},
+    {HTTP_POST, "/v1/chat/completions", "Completion", "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/v1/models", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/v1/models/:model", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_POST, "/v1/audio/speech", "Speech", "Binary", NULL, "audio/mpeg", NULL},
+    {HTTP_POST, "/v1/audio/transcriptions", "Recording", "Transcription", NULL, NULL, "multipart/form-data"},
+    {HTTP_POST, "/v1/audio/translations", "Recording", "Transcription", NULL, NULL, "multipart/form-data"},
+    {HTTP_POST, "/v1/realtime/client_secrets", "ClientSecretRequest", "ClientSecret", NULL, NULL, NULL},
+    {HTTP_POST, "/api/tts", "SpokenText", "Binary", NULL, "audio/mpeg", NULL},
+    {HTTP_POST, "/openai/api/tts", "SpokenText", "Binary", NULL, "audio/mpeg", NULL},
+    {HTTP_POST, "/aimcs/api/tts", "SpokenText", "SpokenReply", NULL, NULL, NULL},
+    {HTTP_POST, "/api/stt", "AudioUpload", "Heard", NULL, NULL, NULL},
+    {HTTP_POST, "/api/audio", "AudioUpload", "AimcsReply", NULL, NULL, NULL},
+    {HTTP_GET, "/audio/:name", NULL, "Binary", NULL, "audio/mpeg", NULL},
+    {HTTP_GET, "/public/audio/:name", NULL, "Binary", NULL, "audio/mpeg", NULL},
+    {HTTP_GET, "/voice", NULL, "EventStream", NULL, "text/html", NULL},
+    {HTTP_GET, "/voice/:file", NULL, "EventStream", NULL, "text/javascript", NULL},
+    {HTTP_GET, "/voice/access", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/health", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/health/live", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/health/ready", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/health", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/status", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_GET, "/metrics", NULL, "EventStream", NULL, "text/plain", NULL},
+    {HTTP_GET, "/api/chat/agents", NULL, "Agents", NULL, NULL, NULL},
+    {HTTP_GET, "/api/validation/stats", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/validation/logs", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/validation/logs/:agent", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/validation/failed", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/validation/summary", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_POST, "/api/validation/clear", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_GET, "/socket.io/", NULL, "EventStream", NULL, "text/plain", NULL},
+    {HTTP_POST, "/socket.io/", NULL, "EventStream", NULL, "text/html", NULL},
+    {HTTP_GET, "/api/socket.io/", NULL, "EventStream", NULL, "text/plain", NULL},
+    {HTTP_POST, "/api/socket.io/", NULL, "EventStream", NULL, "text/html", NULL},
+    {HTTP_GET, "/socket.io/socket.io.js", NULL, "EventStream", NULL, "application/javascript", NULL},
+    {HTTP_GET, "/socket.io/socket.io.min.js", NULL, "EventStream", NULL, "application/javascript", NULL},
+    {HTTP_GET, "/socket.io/socket.io.esm.min.js", NULL, "EventStream", NULL, "application/javascript", NULL},
+    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js", NULL, "EventStream", NULL, "application/javascript", NULL},
+    {HTTP_GET, "/socket.io/socket.io.js.map", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.min.js.map", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.esm.min.js.map", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/socket.io/socket.io.msgpack.min.js.map", NULL, "Any", NULL, NULL, NULL},
 };
 
 const struct openapi_shape *openapi_shape_of(enum http_method method, const char *path)
@@ -63,7 +77,7 @@ const struct openapi_shape *openapi_shape_of(enum http_method method, const char
 #define ARRAY(items)                "{\"type\":\"array\",\"items\":" items "}"
 
 /* clang-format off */
-const char openapi_schemas[] = "{"
+static const char chat_schemas[] =
     P("Any", ANY) ","
     P("EventStream", STRING) ","
     P("Agents", ARRAY(OBJECT(P("id", STRING) "," P("name", STRING) "," P("description", STRING)))) ","
@@ -99,6 +113,30 @@ const char openapi_schemas[] = "{"
     P("ChatReply", "{\"oneOf\":[" REF("AimcsReply") "," REF("ConversationReply") "]}") ","
     P("Completion", REQUIRED(
         P("messages", ARRAY(ANY)) "," P("model", STRING) "," P("stream", BOOLEAN) "," P("max_tokens", NUMBER) ","
-        P("temperature", "{\"type\":\"number\"}") "," P("tools", ARRAY(ANY)), "\"messages\""))
-    "}";
+        P("temperature", "{\"type\":\"number\"}") "," P("tools", ARRAY(ANY)), "\"messages\""));
+
+static const char voice_schemas[] =
+    P("Binary", "{\"type\":\"string\",\"format\":\"binary\"}") ","
+    P("Speech", REQUIRED(
+        P("model", STRING) "," P("input", "{\"type\":\"string\",\"maxLength\":4096}") "," P("voice", STRING) ","
+        P("response_format", ONE_OF_STRINGS("\"mp3\",\"opus\",\"aac\",\"flac\",\"wav\",\"pcm\"")) ","
+        P("speed", "{\"type\":\"number\",\"minimum\":0.25,\"maximum\":4}") "," P("instructions", STRING) ","
+        P("stream_format", ONE_OF_STRINGS("\"audio\",\"sse\"")), "\"model\",\"input\",\"voice\"")) ","
+    P("Recording", REQUIRED(
+        P("file", REF("Binary")) "," P("model", STRING) "," P("language", STRING) "," P("prompt", STRING) ","
+        P("response_format", ONE_OF_STRINGS("\"json\",\"text\",\"srt\",\"verbose_json\",\"vtt\"")) ","
+        P("stream", BOOLEAN), "\"file\",\"model\"")) ","
+    P("Transcription", OBJECT(P("text", STRING) "," P("usage", ANY))) ","
+    P("ClientSecretRequest", OBJECT(P("expires_after", ANY) "," P("session", ANY))) ","
+    P("ClientSecret", OBJECT(P("value", STRING) "," P("expires_at", NUMBER) "," P("session", ANY))) ","
+    P("SpokenText", REQUIRED(P("text", STRING) "," P("voice", STRING) ","
+        P("speed", "{\"type\":\"number\"}"), "\"text\"")) ","
+    P("SpokenReply", OBJECT(P("id", STRING) "," P("text", STRING) "," P("audioData", STRING) ","
+        P("audioFormat", STRING) "," P("voice", STRING) "," P("speed", "{\"type\":\"number\"}") ","
+        P("timestamp", TIME))) ","
+    P("AudioUpload", REQUIRED(P("audioData", STRING) "," P("audioFormat", STRING) "," P("language", STRING),
+        "\"audioData\"")) ","
+    P("Heard", OBJECT(P("text", STRING) "," P("confidence", "{\"type\":\"number\"}") "," P("durationMs", NUMBER)));
 /* clang-format on */
+
+const char *const openapi_schemas[] = {chat_schemas, voice_schemas, NULL};
