@@ -69,7 +69,7 @@ void api_error_body(void *arg, struct str path, const struct err *e, struct buf 
     }
     struct jw w = jw_begin(out);
     jw_obj(&w);
-    if (e->code == ERR_NOT_FOUND) {
+    if (e->code == ERR_NOT_FOUND && strcmp(e->text, err_text(ERR_NOT_FOUND)) == 0) {
         jw_kstr(&w, "error", STR("Endpoint not found"));
         jw_kstr(&w, "message", STR("Endpoint not found"));
         jw_kstr(&w, "code", STR("NOT_FOUND"));

@@ -284,7 +284,7 @@ static void read_file(void *arg)
 static void not_found(struct http_request *rq)
 {
     struct err e;
-    err_set(&e, ERR_NOT_FOUND, NULL);
+    err_set(&e, ERR_NOT_FOUND, "Audio not found");
     http_reply_error(rq, &e);
 }
 

@@ -34,7 +34,7 @@ static void reply_file(struct http_request *rq, const struct voice_file *file)
         static_bytes_reply(rq, file->content, file->etag, type_of(str_c(file->name)));
         return;
     }
-    err_set(&e, ERR_NOT_FOUND, NULL);
+    err_set(&e, ERR_NOT_FOUND, "File not found");
     http_reply_error(rq, &e);
 }
 
