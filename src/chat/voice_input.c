@@ -10,7 +10,8 @@
 #define MAX_UTTERANCE_MS 60000
 #define BEHIND_MS        60000 /* audio that waits for recognition at most */
 #define PREFIX_MAX_MS    5000
-#define ONSET_MS         100   /* what voice activity needs to be sure, and some more */
+#define SURE_MS          60    /* what voice activity needs to be sure … */
+#define ONSET_MS         100   /* … and some more */
 #define SETTLED_MS       200   /* a partial that was the same for so long is not changing */
 #define STARVED_MS       10000 /* without audio */
 #define PIECE            512   /* samples */
@@ -113,6 +114,7 @@ static void begin_detected(struct voice_input *in, uint64_t at)
     begin(in, true);
     input_tell(in->current, VOICE_HEARD_STARTED, in->written - n / sizeof(int16_t));
     prefix_take(in, n);
+    in->voice_from = in->written - MIN(in->written, samples_of(in, SURE_MS));
     in->in_doubt = false;
 }
 
@@ -297,8 +299,8 @@ uint64_t voice_input_voiced_ms(const struct voice_input *in)
         return 0;
     uint64_t quiet =
         vad_speaking(&in->vad) ? in->vad.quiet_ms : in->how.silence_ms + input_ms(in, in->written - in->quiet_from);
-    uint64_t all = input_ms(in, in->current->samples), others = quiet + in->how.prefix_ms;
-    return all > others ? all - others : 0;
+    uint64_t all = input_ms(in, in->written - in->voice_from);
+    return all > quiet ? all - quiet : 0;
 }
 
 size_t voice_input_busy(const struct voice_input *in)

@@ -45,6 +45,7 @@ struct voice_input {
 
     struct utterance *current; /* under way */
     bool in_doubt;             /* it is quiet, but what was said does not sound complete */
+    uint64_t voice_from;       /* samples; where its voice began */
     uint64_t quiet_from;       /* samples; since when voice activity sees no speech */
     struct timer starved;
     uint64_t written_ms; /* loop time of the last write */

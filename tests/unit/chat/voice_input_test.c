@@ -68,6 +68,35 @@ static void test_two_utterances(void **state)
     run_task(two, NULL);
 }
 
+/* The prefix is no voice, the silence at the end is none, and what was cut off before does not count. */
+static void voiced(void *arg)
+{
+    struct voice_listening how = listening;
+    struct ear ear;
+    (void)arg;
+    how.silence_ms = 400;
+    ear_open(&ear, &how, hello, 1);
+    ear_sound(&ear, SILENCE, 600);
+    assert_int_equal(voice_input_voiced_ms(ear.in), 0);
+    ear_sound(&ear, VOICE, 620);
+    assert_in_range(voice_input_voiced_ms(ear.in), 570, 650);
+    assert_int_equal(voice_input_commit(ear.in), 1);
+    assert_int_equal(voice_input_voiced_ms(ear.in), 0);
+    ear_sound(&ear, VOICE, 620);
+    assert_in_range(voice_input_voiced_ms(ear.in), 500, 620);
+    ear_sound(&ear, SILENCE, 200);
+    assert_in_range(voice_input_voiced_ms(ear.in), 500, 700);
+    ear_sound(&ear, SILENCE, 400);
+    assert_int_equal(voice_input_voiced_ms(ear.in), 0);
+    ear_close(&ear);
+}
+
+static void test_how_long_the_voice_was_heard(void **state)
+{
+    (void)state;
+    run_task(voiced, NULL);
+}
+
 /* What is heard begins with the audio from before the voice, sample by sample. */
 static void prefix(void *arg)
 {
@@ -413,6 +442,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_silence_and_noise_are_no_utterance),
         cmocka_unit_test(test_two_utterances),
+        cmocka_unit_test(test_how_long_the_voice_was_heard),
         cmocka_unit_test(test_audio_before_the_voice_belongs_to_it),
         cmocka_unit_test(test_many_utterances_in_one_write),
         cmocka_unit_test(test_an_utterance_has_a_longest_time),
