@@ -257,12 +257,23 @@ int voice_delete(struct voice *v, struct str id, struct err *e)
     return 0;
 }
 
-/* Of the item that is spoken, or was last. */
-static struct playback *playback_of(struct voice *v, const struct item *item)
+/* The client stopped playing the item: the clock does too. */
+static void stop_playback(struct voice *v, const struct item *item, uint64_t ms)
 {
-    if (v->reply && v->reply->item == item)
-        return &v->reply->playback;
-    return str_eqc(str_c(v->last), item->shown.id) ? &v->playback : NULL;
+    struct voice_reply *r = v->reply && v->reply->item == item ? v->reply : NULL;
+    bool last = str_eqc(str_c(v->last), item->shown.id);
+    struct playback *playback = r ? &r->playback : last ? &v->playback : NULL;
+    if (!playback)
+        return;
+    ms = MIN(ms, playback->sent_ms);
+    if (r && !v->barge.holds) {
+        voice_speech_cut(r, ms);
+        return;
+    }
+    playback->heard_ms = ms;
+    playback->running = false;
+    if (last && !v->barge.first)
+        v->last[0] = 0; /* nothing of it is heard any more */
 }
 
 int voice_truncate(struct voice *v, struct str id, uint64_t audio_end_ms, struct err *e)
@@ -272,16 +283,10 @@ int voice_truncate(struct voice *v, struct str id, uint64_t audio_end_ms, struct
         return -1;
     if (item->shown.kind != VOICE_ITEM_ASSISTANT || !item->shown.audio)
         return err_set(e, ERR_INVALID_REQUEST, "Only spoken items of the assistant can be truncated");
-    struct playback *playback = playback_of(v, item);
-    if (playback) {
-        playback->heard_ms = MIN(audio_end_ms, playback->sent_ms);
-        playback->running = false;
-    }
+    stop_playback(v, item, audio_end_ms);
     if (item->shown.status != VOICE_IN_PROGRESS) {
         voice_item_show(item, voice_item_fits(item, audio_end_ms));
         item->shown.status = VOICE_INCOMPLETE;
-        if (!v->barge.first && playback)
-            v->last[0] = 0; /* nothing of it is heard any more */
     }
     voice_note_item(v, VOICE_ITEM_TRUNCATED, item, audio_end_ms);
     return 0;

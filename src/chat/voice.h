@@ -106,12 +106,13 @@ enum voice_event_type {
     VOICE_IDLE,           /* item, from_ms, at_ms: nobody spoke for idle_timeout_ms */
     VOICE_COMMITTED,      /* item, previous */
     VOICE_CLEARED,
-    VOICE_ITEM_ADDED,        /* item, previous */
-    VOICE_ITEM_DONE,         /* item, previous */
-    VOICE_ITEM_DELETED,      /* item */
-    VOICE_ITEM_TRUNCATED,    /* item, at_ms */
-    VOICE_TRANSCRIPT_DELTA,  /* item, text: to append. Sent only when a partial continues the one before */
-    VOICE_TRANSCRIPT_DONE,   /* item, text: the whole; at_ms: length of the audio */
+    VOICE_ITEM_ADDED,     /* item, previous */
+    VOICE_ITEM_DONE,      /* item, previous */
+    VOICE_ITEM_DELETED,   /* item */
+    VOICE_ITEM_TRUNCATED, /* item, at_ms. Also unasked: the client had a reply in full and was interrupted playing it */
+    VOICE_TRANSCRIPT_DELTA, /* item, text: to append. Sent only when a partial continues the one before; also before the
+                             * item is committed */
+    VOICE_TRANSCRIPT_DONE,  /* item, text: the whole; at_ms: length of the audio */
     VOICE_TRANSCRIPT_FAILED, /* item, error */
     VOICE_RESPONSE_CREATED,  /* response */
     VOICE_OUTPUT_ADDED,  /* response, item: response.output_item.added, then VOICE_ITEM_ADDED, and the content part */
@@ -165,7 +166,7 @@ int voice_add_audio(struct voice *v, struct str id, struct str after, struct str
 /* NULL: there is none. Valid until the next call. */
 const struct voice_item *voice_find(const struct voice *v, struct str id);
 int voice_delete(struct voice *v, struct str id, struct err *e);
-/* The client heard only so much of an assistant's item: its text is cut to what fits. */
+/* The client heard only so much of an assistant's item and plays no more of it: its text is cut to what fits. */
 int voice_truncate(struct voice *v, struct str id, uint64_t audio_end_ms, struct err *e);
 
 struct voice_ask {
@@ -186,7 +187,8 @@ int voice_cancel(struct voice *v, struct str id, struct err *e);
 /* The client takes no more for the moment: no VOICE_AUDIO and VOICE_TEXT come until it does. */
 void voice_pause(struct voice *v, bool pause);
 
-/* Ends everything; no event comes after this call. Takes NULL, returns NULL. */
+/* Ends everything, in any state, also from inside `event`; no event comes after this call. Tasks of its replies end
+ * soon after: chat and policy stay until the loop has none. Takes NULL, returns NULL. */
 struct voice *voice_close(struct voice *v);
 
 #endif

@@ -220,6 +220,8 @@ void voice_speech_finish(struct voice_reply *r);
 void voice_speech_stop(struct voice_reply *r);
 /* Room for more audio. */
 void voice_speech_wake(struct voice_reply *r);
+/* The client forgot what it has from ms on; what is still to be sent comes there. */
+void voice_speech_cut(struct voice_reply *r, uint64_t ms);
 /* From the sentence on in which it was interrupted. */
 void voice_speech_again(struct voice_reply *r);
 

@@ -231,7 +231,8 @@ static void end_item(struct voice_reply *r, enum voice_outcome outcome)
 /* The client may go on playing for a while: that can be interrupted too. */
 static void keep_playback(struct voice *v, const struct voice_reply *r)
 {
-    bool heard = r->shown.audio && r->item->placed && r->shown.outcome != VOICE_RESPONSE_CANCELLED;
+    bool said = r->shown.outcome == VOICE_RESPONSE_COMPLETED || r->shown.outcome == VOICE_RESPONSE_INCOMPLETE;
+    bool heard = said && r->shown.audio && r->item->placed;
     v->playback = r->playback;
     str_copy(v->last, sizeof v->last, heard ? str_c(r->item->shown.id) : STR(""));
 }

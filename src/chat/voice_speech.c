@@ -33,14 +33,14 @@ void voice_playback_stop(struct playback *p, uint64_t now_ms)
     p->running = false;
 }
 
-static uint64_t bytes_per_ms(const struct voice_reply *r, uint64_t ms)
+static uint64_t bytes_of(const struct voice_reply *r, uint64_t ms)
 {
     return ms * r->how.output_rate / 1000 * 2;
 }
 
 static bool is_full(const struct voice_reply *r)
 {
-    return r->waiting >= bytes_per_ms(r, VOICE_WAITING_MS);
+    return r->waiting >= bytes_of(r, VOICE_WAITING_MS);
 }
 
 static void add_piece(struct speech *s, const struct voice_piece *from, struct str audio, bool first)
@@ -57,7 +57,7 @@ static void add_piece(struct speech *s, const struct voice_piece *from, struct s
 /* Small enough for one event each. */
 static void take(struct speech *s, const struct voice_piece *piece)
 {
-    size_t most = bytes_per_ms(s->r, VOICE_SLICE_MS);
+    size_t most = bytes_of(s->r, VOICE_SLICE_MS);
     struct str rest = piece->audio;
     for (bool first = piece->first; rest.n || first; first = false) {
         struct str slice = str_n(rest.p, MIN(rest.n, most));
@@ -148,6 +148,13 @@ void voice_speech_wake(struct voice_reply *r)
         task_wake(r->speech->task);
 }
 
+void voice_speech_cut(struct voice_reply *r, uint64_t ms)
+{
+    voice_item_unspeak(r->item, ms);
+    r->sent = bytes_of(r, ms);
+    r->playback = (struct playback){.sent_ms = ms, .heard_ms = ms};
+}
+
 void voice_speech_again(struct voice_reply *r)
 {
     uint64_t heard = r->playback.heard_ms;
@@ -157,8 +164,6 @@ void voice_speech_again(struct voice_reply *r)
     size_t from = at->from;
     voice_speech_stop(r);
     voice_reply_drop_audio(r);
-    voice_item_unspeak(r->item, heard);
-    r->sent = bytes_per_ms(r, heard);
-    r->playback.sent_ms = heard;
+    voice_speech_cut(r, heard);
     voice_speech_begin(r, from);
 }
