@@ -16,6 +16,7 @@ import { run as broadcast } from './rows/h_broadcast.mjs';
 import { run as followers } from './rows/i_followers.mjs';
 import { run as sessions } from './rows/j_sessions.mjs';
 import { run as connects } from './rows/k_connects.mjs';
+import { run as relay } from './rows/l_relay.mjs';
 import { run as speech } from './rows/n_speech.mjs';
 import { BENCH } from './support/process.mjs';
 import { printTable } from './support/rows.mjs';
@@ -32,6 +33,7 @@ const GROUPS = {
     i: followers,
     j: sessions,
     k: connects,
+    l: relay,
     n: speech,
 };
 const FULL = {
