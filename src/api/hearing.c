@@ -281,6 +281,7 @@ int hear(const struct hearing_request *rq, struct arena *arena, struct heard *he
     struct hearing h = {.rq = rq, .arena = arena, .heard = heard, .told = BUF_INIT(LIMIT_REPLY_TEXT)};
     struct hearing_cut_config cuts = {
         .rate = RATE, .min_ms = rq->fine ? FINE_MIN : COARSE_MIN, .max_ms = rq->fine ? FINE_MAX : COARSE_MAX};
+    heard->bad_audio = false;
     waitlist_init(&h.feeder_ended);
     hearing_cut_init(&h.cutter, &cuts);
     int result = start(&h, e) < 0 ? -1 : hear_all(&h, e);
