@@ -127,8 +127,10 @@ static void drain(struct aimcs_voice *v)
     media_finish(s->media, NULL); /* the reader hears of failures */
     while (s->reader && waitlist_wait(&s->reader_ended, NULL) == 0)
         ;
-    if (v->stream == s)
-        v->stream = stream_unref(s);
+    if (v->stream == s) {
+        v->stream = NULL;
+        s->refs--;
+    }
     stream_unref(s);
 }
 

@@ -57,6 +57,42 @@ async function record({ files, type, slice, lead, trail, noise }) {
     return Promise.all(slices.map(asBase64));
 }
 
+/* In the page: what a front end does with a microphone. Frames of the server up to the first of type `last`. */
+async function converse({ url, file, last }) {
+    const context = new AudioContext({ sampleRate: 48000 });
+    await context.resume();
+    const microphone = context.createMediaStreamDestination();
+    const sound = await context.decodeAudioData(Uint8Array.from(atob(file), (c) => c.charCodeAt(0)).buffer);
+    const frames = [];
+    const socket = new WebSocket(url);
+    await new Promise((resolve, reject) => {
+        socket.onopen = resolve;
+        socket.onerror = () => reject(new Error('the socket failed'));
+    });
+    const over = new Promise((resolve, reject) => {
+        socket.onmessage = ({ data }) => frames.push(JSON.parse(data)) && frames.at(-1).type === last && resolve();
+        socket.onclose = () => reject(new Error('the socket closed'));
+    });
+    const recorder = new MediaRecorder(microphone.stream, { mimeType: 'audio/webm;codecs=opus' });
+    recorder.ondataavailable = (event) => {
+        const reader = new FileReader();
+        reader.onload = () => {
+            const data = reader.result.split(',')[1];
+            socket.send(JSON.stringify({ type: 'audio', data, timestamp: new Date().toISOString() }));
+        };
+        reader.readAsDataURL(event.data);
+    };
+    const source = context.createBufferSource();
+    source.buffer = sound;
+    source.connect(microphone);
+    recorder.start(100);
+    source.start(context.currentTime + 0.5);
+    await over;
+    recorder.stop();
+    await context.close();
+    return frames;
+}
+
 /* In the page: what a person would hear of a file. */
 async function listen(file) {
     const context = new OfflineAudioContext(1, 1, 16000);
@@ -89,6 +125,11 @@ export class Recorder {
     /** Slices (base64) of one stream. files: what is played, of any kind, in base64; trail: s of silence behind each. */
     record(files, { type = 'audio/webm;codecs=opus', slice = 100, lead = 0.3, trail = 2, noise = 0 } = {}) {
         return this.page.evaluate(record, { files, type, slice, lead, trail, noise });
+    }
+
+    /** Says the file (base64) to a socket while it is recorded; what the server answers until a frame of type `last`. */
+    converse(url, file, last) {
+        return this.page.evaluate(converse, { url, file, last });
     }
 
     /** Length in seconds, loudness (1: full scale) and samples (16 kHz, base64) of a file. */
