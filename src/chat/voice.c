@@ -92,6 +92,7 @@ struct voice *voice_new(struct chat *chat, const struct voice_policy *policy, co
     copy_settings(v, settings ? settings : &VOICE_DEFAULTS);
     struct voice_listening how = listening(v);
     v->input = voice_input_new(policy->stt, &how, voice_turn_heard, v);
+    metric_inc(voice_metrics()->sessions);
     return v;
 }
 
@@ -106,6 +107,7 @@ struct voice *voice_close(struct voice *v)
     if (!v)
         return NULL;
     v->closed = true;
+    metric_dec(voice_metrics()->sessions);
     voice_turn_stop(v);
     while (!list_empty(&v->replies))
         voice_reply_drop(container_of(v->replies.next, struct voice_reply, link));

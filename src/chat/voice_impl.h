@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "base/metrics.h"
 #include "chat/voice.h"
 #include "chat/voice_input.h"
 #include "chat/voice_output.h"
@@ -129,6 +130,7 @@ struct voice {
     struct voice_reply *reply; /* the one in the conversation */
     bool owed;                 /* an utterance with words is to be answered */
     bool spoke;                /* the voice was heard: it stays */
+    uint64_t asked_ns;         /* when the last utterance ended; 0: its reply is heard already */
     bool paused;
     struct barge barge;
     struct timer idle;
@@ -139,6 +141,14 @@ struct voice {
     struct loop_end end;
     bool dispatching, closed;
 };
+
+/* ---- voice_metrics.c ---- */
+
+struct voice_metrics {
+    struct metric *sessions, *interrupted, *resumed, *first_audio;
+    struct metric *replies[VOICE_RESPONSE_INCOMPLETE + 1]; /* by outcome; none is RUNNING */
+};
+const struct voice_metrics *voice_metrics(void);
 
 /* ---- voice_items.c ---- */
 

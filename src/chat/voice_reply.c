@@ -1,4 +1,5 @@
 /* The life of a reply: it waits for what was said before, is thought, goes out at the pace of speech, and ends. */
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "chat/voice_impl.h"
@@ -242,6 +243,7 @@ void voice_reply_end(struct voice_reply *r, enum voice_outcome outcome, const ch
     struct voice *v = r->voice;
     if (r->state == REPLY_OVER)
         return;
+    metric_inc(voice_metrics()->replies[outcome]);
     r->shown.outcome = outcome;
     r->shown.reason = reason;
     if (failure) {
@@ -361,6 +363,9 @@ static void send_piece(struct voice_reply *r)
     voice_playback_sent(&r->playback, loop_now_ms(v->loop), r->sent * 1000 / ((uint64_t)r->how.output_rate * 2));
     voice_item_spoke(r->item, piece, at_ms, r->playback.sent_ms - at_ms);
     v->spoke = true;
+    if (v->asked_ns && r->automatic)
+        metric_observe(voice_metrics()->first_audio, clock_mono_ns() - v->asked_ns);
+    v->asked_ns = 0;
     voice_speech_wake(r);
     emit_output(r, VOICE_AUDIO, STR_NONE, str_n(piece->audio, piece->n));
     free(piece);

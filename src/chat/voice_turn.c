@@ -1,4 +1,5 @@
 /* Whose turn it is: what the user says becomes items, interrupts a reply or does not, and is answered. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "chat/voice_impl.h"
 
@@ -34,6 +35,7 @@ static void confirm(struct voice *v)
     struct voice_reply *r = v->reply;
     bool holds = v->barge.holds;
     end_barge(v);
+    metric_inc(voice_metrics()->interrupted);
     if (holds && r) {
         v->owed = v->owed || (r->state != REPLY_SPEAKING && r->automatic);
         voice_reply_end(r, VOICE_RESPONSE_CANCELLED, "turn_detected", NULL);
@@ -61,6 +63,7 @@ static void release(struct voice *v)
     struct voice_reply *r = v->reply;
     bool holds = v->barge.holds;
     end_barge(v);
+    metric_inc(voice_metrics()->resumed);
     voice_stir(v);
     if (holds && r) {
         voice_reply_alive(r);
@@ -246,6 +249,7 @@ void voice_turn_recognized(struct voice *v, struct item *item, const struct voic
 
 static void stopped(struct voice *v, struct item *item, uint64_t at_ms)
 {
+    v->asked_ns = clock_mono_ns();
     voice_note_item(v, VOICE_SPEECH_STOPPED, item, at_ms);
     if (!item->placed)
         voice_turn_commit(v, item, v->settings.create_response);
