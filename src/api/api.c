@@ -109,7 +109,7 @@ struct api *api_new(const struct api_config *config)
     api->audio = audio_files_new(config->audio_path, config->audio_retention, chat_home(api->chat, STR("audio")));
     open_live(api);
     if (config->realtime.provider != API_REALTIME_LOCAL)
-        api->realtime = realtime_relay_new(&api->config.realtime, config->nloops);
+        api->realtime = realtime_relay_new(&api->config.realtime);
     return api;
 }
 
@@ -148,8 +148,6 @@ void api_drain(struct api *api)
     eio_drain(sio_engine(api->live));
     if (api->echo)
         eio_drain(api->echo);
-    if (api->realtime)
-        realtime_relay_drain(api->realtime);
 }
 
 void api_loop_end(struct api *api)

@@ -115,9 +115,7 @@ struct client_bundle *client_bundle_new(const char *folder);
 struct client_bundle *client_bundle_free(struct client_bundle *bundle);
 
 /* config lives as long as the relay, which ends after all loops. */
-struct realtime_relay *realtime_relay_new(const struct api_realtime *config, size_t nloops);
-/* Loop's thread: its sessions end. */
-void realtime_relay_drain(struct realtime_relay *relay);
+struct realtime_relay *realtime_relay_new(const struct api_realtime *config);
 struct realtime_relay *realtime_relay_free(struct realtime_relay *relay); /* takes NULL, returns NULL */
 
 #endif

@@ -19,7 +19,6 @@ struct session {
     struct task *opening;
     struct realtime_wish *wish; /* until the opening task ends */
     struct timer timer;         /* the first event must have come, then: the session is over */
-    struct list link;           /* in the loop's sessions */
     uint64_t began_ms, opened_ms;
     struct buf kept; /* the client's frames until the upstream is open; then of its first message, until it is known */
     struct realtime_audio audio;
@@ -231,12 +230,10 @@ static void client_drained(struct websocket *ws)
 static void client_closed(struct websocket *ws, uint16_t code, struct str reason)
 {
     struct session *s = session_of(ws);
-    (void)code;
     (void)reason;
-    list_remove(&s->link);
     metric_dec(s->relay->open);
     if (!s->over)
-        leave_upstream(s, WS_NORMAL);
+        leave_upstream(s, code == WS_GOING_AWAY ? code : WS_NORMAL);
 }
 
 /* ---- The beginning ---- */
@@ -299,7 +296,7 @@ static void not_configured(struct websocket *ws)
     websocket_close(ws, WS_INTERNAL, STR("OpenAI API key not configured"));
 }
 
-static void open_session(struct websocket *ws, struct http_request *rq, bool v1)
+static void on_open(struct websocket *ws, struct http_request *rq)
 {
     struct realtime_relay *relay = ((struct api *)websocket_ctx(ws))->realtime;
     struct session *s = session_of(ws);
@@ -310,9 +307,7 @@ static void open_session(struct websocket *ws, struct http_request *rq, bool v1)
                           .began_ms = loop_now_ms(loop_self()),
                           .kept = BUF_INIT(SIZE_MAX),
                           .look.beta = relay->beta,
-                          .v1 = v1};
-    list_init(&s->link);
-    list_push_back(&relay->sessions[loop_index(loop_self())], &s->link);
+                          .v1 = str_starts(rq->path, STR("/v1/"))};
     metric_inc(relay->open);
     if (!relay->upstream) {
         not_configured(ws);
@@ -323,36 +318,22 @@ static void open_session(struct websocket *ws, struct http_request *rq, bool v1)
         refuse_err(s, &e);
         return;
     }
-    if (!v1) {
+    if (!s->v1) {
         struct buf update = BUF_INIT(KIB(16));
         realtime_put_session(relay, &update);
         realtime_keep(&s->kept, WS_TEXT, true, buf_str(&update));
         buf_free(&update);
     }
     timer_start(loop_self(), &s->timer, START_LIMIT);
-    s->wish = realtime_wish_new(relay, rq, v1);
+    s->wish = realtime_wish_new(relay, rq, s->v1);
     s->opening = task_spawn("realtime_opening", opening_main, s);
 }
 
-static void open_dialect(struct websocket *ws, struct http_request *rq)
+/* With the key a browser sends in its place, and which goes no further. */
+static struct str choose_subprotocol(struct http_request *rq)
 {
-    open_session(ws, rq, false);
-}
-
-static void open_v1(struct websocket *ws, struct http_request *rq)
-{
-    open_session(ws, rq, true);
-}
-
-void realtime_relay_drain(struct realtime_relay *relay)
-{
-    list_each_safe(entry, &relay->sessions[loop_index(loop_self())]) {
-        struct session *s = container_of(entry, struct session, link);
-        if (s->over)
-            continue;
-        leave_upstream(s, WS_GOING_AWAY);
-        websocket_close(s->ws, WS_GOING_AWAY, STR("Server shutting down"));
-    }
+    (void)rq;
+    return STR("realtime");
 }
 
 static void needs_websocket(struct http_request *rq)
@@ -365,17 +346,20 @@ static void needs_websocket(struct http_request *rq)
         reply_plain_error(rq, &e);
 }
 
-#define SOCKET(open)                                                                                                   \
-    {                                                                                                                  \
-        .max_message = LIMIT_WS_MESSAGE_LARGE, .user_size = sizeof(struct session), .on_open = (open),                 \
-        .on_frame = client_frame, .on_drained = client_drained, .on_closed = client_closed                             \
-    }
-static const struct websocket_ops dialect_socket = SOCKET(open_dialect);
-static const struct websocket_ops v1_socket = SOCKET(open_v1);
+static const struct websocket_ops socket_ops = {
+    .max_message = LIMIT_WS_MESSAGE_LARGE,
+    .user_size = sizeof(struct session),
+    .drain_code = WS_GOING_AWAY,
+    .subprotocol = choose_subprotocol,
+    .on_open = on_open,
+    .on_frame = client_frame,
+    .on_drained = client_drained,
+    .on_closed = client_closed,
+};
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/api/realtime", needs_websocket, &dialect_socket, 0, "openai", "WebSocket of realtime voice"},
-    {HTTP_GET, "/v1/realtime", needs_websocket, &v1_socket, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/api/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/v1/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
 };
 
 const struct door door_realtime_relay = {routes, COUNT(routes), NULL};

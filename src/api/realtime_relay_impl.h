@@ -14,8 +14,6 @@ struct realtime_relay {
     const struct api_realtime *config;
     struct upstream *upstream; /* NULL: nobody is there, or nobody we have the key of */
     bool beta;                 /* the upstream speaks the preview form: other names, another session object */
-    struct list *sessions;     /* of each loop */
-    size_t nloops;
     struct metric *open, *refused;
 };
 

@@ -63,14 +63,10 @@ static struct upstream *open_service(const struct api_realtime *config, bool *be
     return u;
 }
 
-struct realtime_relay *realtime_relay_new(const struct api_realtime *config, size_t nloops)
+struct realtime_relay *realtime_relay_new(const struct api_realtime *config)
 {
     struct realtime_relay *relay = mem_zalloc(sizeof *relay);
     relay->config = config;
-    relay->nloops = nloops;
-    relay->sessions = mem_array(nloops, sizeof *relay->sessions);
-    for (size_t i = 0; i < nloops; i++)
-        list_init(&relay->sessions[i]);
     if (is_configured(config))
         relay->upstream = open_service(config, &relay->beta);
     relay->open = metric_gauge("parley_realtime_relay_sessions", "Realtime sessions that are relayed", NULL);
@@ -85,7 +81,6 @@ struct realtime_relay *realtime_relay_free(struct realtime_relay *relay)
         return NULL;
     if (relay->upstream)
         upstream_free(relay->upstream);
-    free(relay->sessions);
     free(relay);
     return NULL;
 }

@@ -111,6 +111,16 @@ test("the preview form is the client's to ask for, and the service's to refuse",
     await secure.upgraded(1);
 });
 
+test('a page names its key as a subprotocol', async (t) => {
+    const key = 'openai-insecure-api-key.sk-of-the-client';
+    const page = await browser(t, { path: '/v1/realtime?model=gpt-realtime', protocols: ['realtime', key] });
+    assert.equal(page.ws.protocol, 'realtime');
+    await until(page, 'session.created');
+    assert.ok(!JSON.stringify((await realtime.session(1)).request.headers).includes('sk-of-the-client'));
+    const preview = await browser(t, { path: '/v1/realtime', protocols: ['realtime', key, 'openai-beta.realtime-v1'] });
+    assert.equal((await until(preview, 'error')).error.code, 'beta_api_shape_disabled');
+});
+
 for (const [name, version, path, query] of [
     ['current', undefined, '/openai/v1/realtime', { model: 'talk' }],
     ['preview', '2025-04-01-preview', '/openai/realtime', { 'api-version': '2025-04-01-preview', deployment: 'talk' }],
