@@ -10,6 +10,7 @@
 
 struct fixture {
     const struct driver *driver;
+    struct cloud_service *cloud; /* for drivers of cloud services: listens and speaks behind them */
     struct media *media;
     struct tts *tts, *voice; /* the driver's; what speaks to stt */
     struct stt *stt;
@@ -22,6 +23,7 @@ struct driver {
     const char *name;
     /* Open tts and stt, with f->media for the former. */
     void (*open)(struct fixture *f);
+    bool tts; /* false: the tests of tts are another row's */
 };
 
 struct suite_test {

@@ -31,7 +31,7 @@ struct azure_env {
     int refuse;          /* status that upgrades are answered with; 0: they are taken */
     const char *refusal; /* body of that */
     struct stt *stt;     /* what listens */
-    atomic_int sockets, closed, turns, audios, ends, posts;
+    atomic_int sockets, closed, turns, audios, ends, posts, tasks;
     /* Of the last turn; read them behind what counts. */
     char key[128], connection[64], query[128];
     struct buf config, context, audio;
@@ -279,8 +279,18 @@ static inline void azure_start(struct azure_env *env, const struct azure_step *s
     azure_start_with(env, steps, n, azure_routes, COUNT(azure_routes));
 }
 
+static inline void azure_count_tasks(struct live_server *live)
+{
+    atomic_store(&container_of(live, struct azure_env, live)->tasks, (int)task_count());
+}
+
 static inline void azure_stop(struct azure_env *env)
 {
+    live_do(&env->live, live_drain);
+    live_do(&env->live, live_abort);
+    do /* who listens for one who left needs a moment to notice */
+        live_do(&env->live, azure_count_tasks);
+    while (atomic_load(&env->tasks) > 0 && usleep(500) == 0);
     live_stop(&env->live);
     stt_free(env->stt);
     buf_free(&env->config);
