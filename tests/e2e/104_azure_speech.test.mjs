@@ -1,9 +1,11 @@
 // Azure Speech over WebSocket: the stand-in, proven by Microsoft's SDK before anything is tested against it; then the
 // server, which listens through it.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import sdk from 'microsoft-cognitiveservices-speech-sdk';
 import OpenAI, { toFile } from 'openai';
+import WebSocket from 'ws';
 import { startAzureSpeech } from '../fake/azure_speech_socket.mjs';
 import { slices } from '../fake/speech.mjs';
 import { pcm, wav } from '../fake/tone.mjs';
@@ -30,7 +32,8 @@ function recognizer({ key = speech.key, detailed = false } = {}) {
     return new sdk.SpeechRecognizer(config, sdk.AudioConfig.fromStreamInput(stream));
 }
 
-const once = (one) => new Promise((resolve, reject) => one.recognizeOnceAsync(resolve, reject)).finally(() => one.close());
+const first = (one) =>
+    new Promise((resolve, reject) => one.recognizeOnceAsync(resolve, reject)).finally(() => one.close());
 
 /** Until the audio is over: what was recognized, and why it ended. */
 async function continuous(one) {
@@ -52,7 +55,7 @@ test('the SDK hears an utterance, with what was understood so far', async () => 
     const one = recognizer();
     const partial = [];
     one.recognizing = (_, event) => partial.push(event.result.text);
-    const result = await once(one);
+    const result = await first(one);
     assert.equal(result.reason, sdk.ResultReason.RecognizedSpeech);
     assert.equal(result.text, 'Is the oven on?');
     assert.deepEqual(partial, ['is the', 'is the oven']);
@@ -66,7 +69,7 @@ test('the SDK reads detailed results, strings for numbers, tight headers and fra
     const forms = [{}, { strings: true }, { tight: true }, { fragment: 7 }, { strings: true, tight: true, fragment: 50 }];
     for (const form of forms) {
         speech.nextTurn({ phrases: [{ text: 'Où est ma commande ?', confidence: 0.5 }], ...form });
-        const result = await once(recognizer({ detailed: true }));
+        const result = await first(recognizer({ detailed: true }));
         assert.equal(result.text, 'Où est ma commande ?');
         const details = JSON.parse(result.properties.getProperty(sdk.PropertyId.SpeechServiceResponse_JsonResult));
         assert.equal(Number(details.NBest[0].Confidence), 0.5);
@@ -85,7 +88,7 @@ test('the SDK hears several phrases in one turn', async () => {
 test('the SDK understands what is no speech, and what is refused', async () => {
     const of = async (status) => {
         speech.nextTurn({ hypotheses: [], phrases: [{ status }] });
-        const result = await once(recognizer());
+        const result = await first(recognizer());
         const details = result.reason === sdk.ResultReason.Canceled && sdk.CancellationDetails.fromResult(result);
         return details ? details.ErrorCode : result.reason;
     };
@@ -99,7 +102,7 @@ test('the SDK understands what is no speech, and what is refused', async () => {
 });
 
 test('the SDK gives up on a wrong key', async () => {
-    const result = await once(recognizer({ key: 'wrong' }));
+    const result = await first(recognizer({ key: 'wrong' }));
     assert.equal(result.reason, sdk.ResultReason.Canceled);
     assert.equal((await speech.handshake(1)).refusal.status, 401);
     assert.equal(speech.turns.length, 0);
@@ -128,6 +131,76 @@ test('the SDK speaks PCM, as long as the text', async () => {
     const text = 'Your order left today.';
     const result = await say(synthesizer(sdk.SpeechSynthesisOutputFormat.Raw16Khz16BitMonoPcm), text);
     assert.deepEqual(Buffer.from(result.audioData), pcm(text.length * 0.06, 16000));
+});
+
+// ---- the stand-in is the judge of what is sent to it, so it must be able to refuse ----
+
+async function raw(query, headers = { 'ocp-apim-subscription-key': speech.key, 'x-connectionid': ID }) {
+    const path = '/speech/recognition/conversation/cognitiveservices/v1';
+    const socket = new WebSocket(`${speech.url.replace('http', 'ws')}${path}?${query}`, { headers });
+    const opened = new Promise((resolve) => {
+        socket.on('open', () => resolve(101));
+        socket.on('unexpected-response', (_, response) => resolve(response.statusCode));
+        socket.on('error', () => {});
+    });
+    return { socket, status: await opened };
+}
+const ID = '0123456789ABCDEF0123456789abcdef';
+const NOW = 'X-Timestamp: 2026-11-21T06:52:29.808Z';
+const text = (path, body, id = ID) => `Path: ${path}\r\nX-RequestId: ${id}\r\n${NOW}\r\n\r\n${body}`;
+const binary = (headers, body = '', length = headers.length) =>
+    Buffer.concat([Buffer.from([length >> 8, length & 255]), Buffer.from(headers), Buffer.from(body)]);
+const sound = (more = '', body = '') => binary(`Path: audio\r\nX-RequestId: ${ID}\r\n${NOW}\r\n${more}`, body);
+const CONFIG = text('speech.config', '{"context":{"system":{"version":"1"},"os":{}}}');
+const BEGIN = [CONFIG, text('speech.context', '{}')];
+const HEAD = sound('Content-Type: audio/x-wav\r\n', wav(Buffer.alloc(0), 16000));
+
+test('the stand-in refuses handshakes that the service would refuse', async () => {
+    const query = 'language=en-US';
+    const key = { 'ocp-apim-subscription-key': speech.key };
+    const statusOf = async (...args) => {
+        const { socket, status } = await raw(...args);
+        socket.terminate();
+        return status;
+    };
+    assert.equal(await statusOf(query), 101);
+    assert.equal(await statusOf(`${query}&Ocp-Apim-Subscription-Key=${speech.key}&X-ConnectionId=${ID}`, {}), 101);
+    assert.equal(await statusOf(query, { authorization: `Bearer ${speech.key}`, 'x-connectionid': ID }), 101);
+    assert.equal(await statusOf('format=simple'), 400);
+    assert.equal(await statusOf(query, key), 400);
+    assert.equal(await statusOf(query, { ...key, 'x-connectionid': '1-2' }), 400);
+    assert.equal(await statusOf(query, { 'x-connectionid': ID }), 403);
+    assert.equal(await statusOf(query, { 'ocp-apim-subscription-key': 'wrong', 'x-connectionid': ID }), 401);
+});
+
+test('the stand-in refuses what is against the protocol', async () => {
+    const cases = {
+        'a message without headers': ['hello'],
+        'a message without Path': [`${NOW}\r\n\r\n{}`],
+        'a header twice': [`Path: speech.config\r\nPath: speech.config\r\n${NOW}\r\n\r\n{}`],
+        'no time': ['Path: speech.config\r\n\r\n{}'],
+        'a turn before speech.config': [text('speech.context', '{}')],
+        'speech.config twice': [CONFIG, CONFIG],
+        'an id with dashes': [CONFIG, text('speech.context', '{}', '01234567-89AB-CDEF-0123-456789abcdef')],
+        'audio of no turn': [CONFIG, HEAD],
+        'audio as text': [...BEGIN, text('audio', '')],
+        'audio without a head': [...BEGIN, sound('', 'xx')],
+        'a head of another rate': [...BEGIN, sound('Content-Type: audio/x-wav\r\n', wav(Buffer.alloc(0), 8000))],
+        'half a sample': [...BEGIN, HEAD, sound('', 'xxx')],
+        'audio behind its end': [...BEGIN, HEAD, sound('', 'xx'), sound(), sound('', 'xx')],
+        'headers longer than the message': [CONFIG, binary('Path: audio\r\n', '', 300)],
+        'an empty line behind binary headers': [CONFIG, binary(`Path: audio\r\n${NOW}\r\n\r\n`)],
+        'no headers at all': [CONFIG, Buffer.from([0])],
+    };
+    for (const [name, messages] of Object.entries(cases)) {
+        speech.nextTurn({ gate: new Promise(() => {}) });
+        const { socket } = await raw('language=en-US');
+        messages.forEach((message) => socket.send(message));
+        const [code] = await once(socket, 'close');
+        assert.equal(code, 1002, name);
+        assert.equal(speech.violations.length, 1, name);
+        speech.forget();
+    }
 });
 
 // ---- the server ----

@@ -79,3 +79,10 @@ struct fetch *azure_service_post(const struct azure_service *s, struct str path,
         .method = "POST", .path = path, .headers = all, .nheaders = n + 1, .body = body, .idempotent = true};
     return fetch_open(s->upstream, &rq, e);
 }
+
+struct str azure_service_language(struct str wanted, const char *usual)
+{
+    struct str whole = str_c(usual), rest = whole, language;
+    str_split(&rest, '-', &language);
+    return wanted.n == 0 || str_ieq(wanted, language) ? whole : wanted;
+}

@@ -20,6 +20,8 @@ void azure_service_free(struct azure_service *s);
 struct fetch *azure_service_post(const struct azure_service *s, struct str path, const struct fetch_header *headers,
                                  size_t n, struct str body, struct err *e);
 
+/* The language to listen for: as wanted, or `usual` when that is "" or the same without its region ("en"). */
+struct str azure_service_language(struct str wanted, const char *usual);
 /* The driver of recognition over REST (stt.c), and what it is connected with. */
 struct stt *azure_rest_new(const struct speech_azure_config *config, struct err *e);
 const struct azure_service *azure_rest_service(const struct stt *rest);

@@ -40,7 +40,7 @@ static struct stt_stream *azure_stt_open(struct stt *stt, const struct stt_reque
                                          struct err *e)
 {
     const struct azure_stt *t = (const struct azure_stt *)stt;
-    struct str language = rq->language.n > 0 ? rq->language : str_c(t->language);
+    struct str language = azure_service_language(rq->language, t->language);
     (void)arena;
     if (!ssml_language_valid(language)) {
         err_set(e, ERR_INVALID_REQUEST, "There is no language of this name");

@@ -409,7 +409,7 @@ static struct stt_stream *socket_open(struct stt *base, const struct stt_request
                                       struct err *e)
 {
     const struct socket_stt *stt = (const struct socket_stt *)base;
-    struct str language = rq->language.n > 0 ? rq->language : str_c(stt->language);
+    struct str language = azure_service_language(rq->language, stt->language);
     (void)arena;
     if (!ssml_language_valid(language)) {
         err_set(e, ERR_INVALID_REQUEST, "There is no language of this name");

@@ -599,6 +599,15 @@ static void it_can_be_left_at_any_time(void **state)
 
 static void language_body(struct cloud *t)
 {
+    static const char *const wanted[] = {"", "en", "EN", "en-GB", "fr"}, *const asked[] = {"en-US", "en-US", "en-US",
+                                                                                           "en-GB", "fr"};
+    for (size_t i = 0; i < COUNT(wanted); i++) {
+        struct stt_request some = {.rate = 16000, .language = str_c(wanted[i])};
+        struct stt_stream *s = cloud_utter(t, &some, 3200);
+        cloud_hears(t, s, STT_FINAL, "");
+        cloud_ends(t, s);
+        assert_string_equal(strstr(env.query, "language=") + 9, asked[i]);
+    }
     struct stt_request rq = {.rate = 16000, .language = STR("en\"US")};
     assert_null(stt_open(t->stt, &rq, t->arena, &t->e));
     assert_int_equal(t->e.code, ERR_INVALID_REQUEST);
@@ -607,7 +616,7 @@ static void language_body(struct cloud *t)
 static void languages_are_names(void **state)
 {
     (void)state;
-    PLAY(language_body, {.after = 1, .text = TURN_END});
+    PLAY(language_body, {.after = AT_END, .text = TURN_END});
 }
 
 int main(void)
