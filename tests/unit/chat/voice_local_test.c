@@ -85,8 +85,12 @@ static void an_interruption_is_heard(struct env *env)
 {
     struct local l;
     open_local(&l, env);
-    text_item(&l.s, "what can you do for me");
-    respond(&l.s);
+    struct buf long_story = BUF_INIT(KIB(64)); /* minutes: it is still told when the user speaks, however slow all is */
+    buf_lit(&long_story, "say");
+    for (unsigned i = 0; i < 60; i++)
+        buf_lit(&long_story, " The wolf ran through the forest and was hungry.");
+    ask_text(&l.s, buf_cstr(&long_story));
+    buf_free(&long_story);
     await(&l.s, "audio");
     user_says(&l, "i want to buy a new computer");
     await(&l.s, "heard:");
