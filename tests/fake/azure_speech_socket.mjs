@@ -90,7 +90,8 @@ export function readMessage(data, binary) {
 function readHead(head) {
     check(head.length === 44 && head.toString('latin1', 0, 4) === 'RIFF', `a WAV head of ${head.length} bytes`);
     check(head.toString('latin1', 8, 16) === 'WAVEfmt ' && head.toString('latin1', 36, 40) === 'data', 'a WAV head');
-    const [format, channels, rate, bits] = [head.readUInt16LE(20), head.readUInt16LE(22), head.readUInt32LE(24), head.readUInt16LE(34)];
+    const [format, channels, bits] = [20, 22, 34].map((at) => head.readUInt16LE(at));
+    const rate = head.readUInt32LE(24);
     check(format === 1 && channels === 1 && rate === 16000 && bits === 16, `WAV of ${[format, channels, rate, bits]}`);
     check(head.readUInt32LE(28) === rate * 2 && head.readUInt16LE(32) === 2, 'a WAV head');
     return rate;
@@ -247,7 +248,8 @@ class Line {
         }
         const { status = 'Success', text = '', confidence = 0.93 } = typeof what === 'string' ? { text: what } : what;
         const result = { RecognitionStatus: status, ...where };
-        const best = { Confidence: this.#number(turn, confidence), Lexical: text.toLowerCase(), ITN: text, MaskedITN: text, Display: text };
+        const forms = { Lexical: text.toLowerCase(), ITN: text, MaskedITN: text, Display: text };
+        const best = { Confidence: this.#number(turn, confidence), ...forms };
         const detailed = this.format === 'detailed';
         this.#say(turn, 'speech.phrase', {
             ...result,
