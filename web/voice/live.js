@@ -345,7 +345,9 @@ const handlers = {
     'response.output_text.delta': more,
     'response.output_text.done': (live, { item_id: id, text }) => live.messages.put(id, { text }),
     'response.output_audio_transcript.delta': more,
-    'response.output_audio_transcript.done': (live, { item_id: id, transcript: text }) => live.messages.put(id, { text }),
+    'response.output_audio_transcript.done': (live, { item_id: id, transcript }) => {
+        live.messages.put(id, { text: transcript });
+    },
     'response.output_audio.delta': (live, event) => live.hear(event),
     'response.done': (live, { response }) => live.responseDone(response),
     error: (live, { error }) => live.refused(error),

@@ -27,7 +27,8 @@ export class Messages {
 
     /** One that was typed, to be sent. */
     type(text) {
-        const id = `item_${[...crypto.getRandomValues(new Uint8Array(12))].map((x) => x.toString(16).padStart(2, '0')).join('')}`;
+        const random = crypto.getRandomValues(new Uint8Array(12));
+        const id = `item_${Array.from(random, (x) => x.toString(16).padStart(2, '0')).join('')}`;
         this.put(id, { role: 'user', text, unsent: true });
         return this.all.get(id);
     }

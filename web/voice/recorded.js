@@ -1,10 +1,12 @@
-// The other way to talk: what MediaRecorder records goes slice by slice over /ws/audio, and MP3 comes back. For browsers
-// and networks where the live way does not work, and to see that dialect at work.
+// The other way to talk: what MediaRecorder records goes slice by slice over /ws/audio, and MP3 comes back. For
+// browsers and networks where the live way does not work, and to see that dialect at work.
 import { MicrophoneError, Player, openStream, toBase64, fromBase64 } from './audio.js';
 import { Link } from './server.js';
 import { Messages } from './messages.js';
 
 const SLICE = 100; // ms
+const ANSWER_WITHIN = 20000; // ms after a recording: what has no words is not answered
+const MORE_WITHIN = 4000; // ms, when words were understood before it ended
 const FORMATS = ['audio/webm;codecs=opus', 'audio/ogg;codecs=opus', 'audio/mp4'];
 
 /** The page's recorded side. view: see voice.js. */
@@ -19,9 +21,35 @@ export class Recorded {
 
     forget() {
         this.recorder = null;
-        this.waiting = false; // for the answer
+        this.waitNoMore();
         this.heard = null; // id of the message that is being understood
+        this.understoodSome = false; // of this recording
+        this.later = null; // the reply to a part of it, played when it is complete
         this.frames = []; // not sent yet
+    }
+
+    /** For the answer. */
+    wait() {
+        clearTimeout(this.patience);
+        this.waiting = true;
+        const within = this.understoodSome ? MORE_WITHIN : ANSWER_WITHIN;
+        this.patience = setTimeout(() => this.giveUp(), within);
+        this.view.onstate();
+    }
+
+    giveUp() {
+        if (this.understoodSome) {
+            this.waitNoMore();
+            this.dropUnheard();
+            this.view.onstate();
+        } else {
+            this.refused({ message: 'No words were heard. Try again.' });
+        }
+    }
+
+    waitNoMore() {
+        clearTimeout(this.patience);
+        this.waiting = false;
     }
 
     /** "off" (press to record), "connecting", "hearing", "thinking" or "speaking". */
@@ -99,6 +127,8 @@ export class Recorded {
             order = order.then(() => this.send({ type: 'stop_audio' }));
         };
         recorder.start(SLICE);
+        this.understoodSome = false;
+        this.later = null;
         this.heard = this.newMessage('user');
     }
 
@@ -132,9 +162,12 @@ export class Recorded {
 
     /** The recording is complete: it is answered. */
     finish() {
+        const { later } = this;
         this.endRecording();
-        this.waiting = true;
-        this.view.onstate();
+        this.wait();
+        if (later) {
+            this.play(later);
+        }
     }
 
     endRecording() {
@@ -178,9 +211,9 @@ export class Recorded {
     say(text) {
         this.player?.flush();
         this.messages.put(this.newMessage('user'), { text, final: true });
+        this.understoodSome = false;
         this.send({ type: 'text_message', text });
-        this.waiting = true;
-        this.view.onstate();
+        this.wait();
     }
 
     interrupt() {
@@ -197,26 +230,37 @@ export class Recorded {
     understood(text, final) {
         this.heard ??= this.newMessage('user');
         this.messages.put(this.heard, { text, final });
+        if (final) {
+            this.heard = null; // a recording may have several
+            this.understoodSome = true;
+        }
     }
 
-    reply({ message, originalMessage, error }) {
-        this.waiting = false;
-        if (this.heard && originalMessage?.trim()) {
-            this.understood(originalMessage, true);
-        } else if (this.heard && !this.messages.all.get(this.heard).final) {
-            this.messages.remove(this.heard);
-        }
-        this.heard = null;
+    reply({ message, error }) {
+        this.waitNoMore();
+        this.dropUnheard();
         this.messages.put(this.newMessage('assistant'), { text: message, final: true });
         if (error) {
             this.view.onnotice({ kind: 'server', text: error });
         }
     }
 
+    /** What was begun to be heard, and came to nothing. */
+    dropUnheard() {
+        if (this.heard && !this.recorder) {
+            this.messages.remove(this.heard);
+            this.heard = null;
+        }
+    }
+
     async play(audioData) {
-        this.waiting = false;
+        if (this.recorder) {
+            this.later = audioData;
+            return;
+        }
+        this.waitNoMore();
         try {
-            await this.player?.playFile('reply', fromBase64(audioData).buffer);
+            await this.player?.playFile(`reply_${++this.count}`, fromBase64(audioData).buffer);
         } catch {
             this.view.onnotice({ kind: 'server', text: 'The audio of the reply cannot be played.' });
         }
@@ -224,12 +268,10 @@ export class Recorded {
     }
 
     refused({ message, error }) {
-        this.waiting = false;
-        if (this.heard) {
-            this.messages.remove(this.heard);
-            this.heard = null;
-        }
+        this.waitNoMore();
+        this.dropUnheard();
         this.view.onnotice({ kind: 'server', text: error ?? message });
+        this.view.onstate();
     }
 }
 

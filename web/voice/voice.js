@@ -28,8 +28,8 @@ const STATES = {
 
 const MICROPHONE = {
     insecure:
-        'Browsers give the microphone only to pages that come over https, or from localhost. Open this page that way, ' +
-        'or type a message.',
+        'Browsers give the microphone only to pages that come over https, or from localhost. Open this page that ' +
+        'way, or type a message.',
     refused:
         'The microphone is not allowed. Allow it for this page (in the address bar, or in the settings of browser and ' +
         'system) and try again, or type a message.',
@@ -53,13 +53,16 @@ function shownState() {
     if (way.state !== 'listening') {
         return way.state;
     }
-    return way.microphone || way.opening ? (muted ? 'muted' : 'listening') : 'typing';
+    return hasMicrophone() ? (muted ? 'muted' : 'listening') : 'typing';
 }
+
+/** Or is about to have it. */
+const hasMicrophone = () => Boolean(way.microphone || way.opening);
 
 function onstate() {
     const state = shownState();
     const texts = STATES[way === ways.live ? 'live' : 'recorded'];
-    const on = way === ways.live ? state !== 'off' : state === 'hearing';
+    const on = way === ways.live ? state !== 'off' && hasMicrophone() : state === 'hearing';
     if (document.body.dataset.state !== state) {
         document.body.dataset.state = state;
     }
@@ -197,7 +200,7 @@ function begin({ microphone = !typed } = {}) {
 $('talk').onclick = () => {
     if (way === ways.recorded) {
         way.recorder ? way.finish() : begin({ microphone: true });
-    } else if (way.state === 'off' || !(way.microphone || way.opening)) {
+    } else if (way.state === 'off' || !hasMicrophone()) {
         begin({ microphone: true });
     } else {
         way.stop();

@@ -29,12 +29,12 @@ export async function launch(t, { capture, args = [] } = {}) {
     return browser;
 }
 
-/* Replaces the microphone by one that is silent until the test speaks: window.speak(samples, rate). */
-function installMicrophone() {
+/* Replaces the microphone by one that is silent until the test speaks: window.speak(samples), at its rate. */
+function installMicrophone(sampleRate) {
     let context;
     let output;
     navigator.mediaDevices.getUserMedia = async () => {
-        context ??= new AudioContext();
+        context ??= new AudioContext({ sampleRate });
         output = context.createMediaStreamDestination();
         const silence = context.createConstantSource();
         silence.offset.value = 0;
@@ -42,11 +42,10 @@ function installMicrophone() {
         silence.start();
         await context.resume();
         window.stream = output.stream;
-        window.streamRate = context.sampleRate;
         return output.stream;
     };
-    window.speak = (samples, rate) => {
-        const buffer = context.createBuffer(1, samples.length, rate);
+    window.speak = (samples) => {
+        const buffer = context.createBuffer(1, samples.length, sampleRate);
         buffer.copyToChannel(Float32Array.from(samples, (x) => x / 32768), 0);
         const source = context.createBufferSource();
         source.buffer = buffer;
@@ -59,10 +58,11 @@ function installMicrophone() {
 }
 
 /**
- * A page with `problems`: errors on the console and exceptions. microphone: "test" (window.speak), "real", "refused".
+ * A page with `problems`: errors on the console and exceptions. microphone: "test" (window.speak, PCM16 at that rate),
+ * "real", "refused".
  * play: a function that gets each realtime WebSocket instead of the server (Playwright's WebSocketRoute).
  */
-export async function openPage(t, browser, url, { microphone = 'test', play, path = '/voice', ...options } = {}) {
+export async function openPage(t, browser, url, { microphone = 'test', rate = 24000, play, path = '/voice', ...options } = {}) {
     const context = await browser.newContext({
         permissions: microphone === 'refused' ? [] : ['microphone'],
         ...options,
@@ -74,7 +74,7 @@ export async function openPage(t, browser, url, { microphone = 'test', play, pat
     page.on('pageerror', (error) => page.problems.push(String(error)));
     page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()));
     if (microphone === 'test') {
-        await page.addInitScript(installMicrophone);
+        await page.addInitScript(installMicrophone, rate);
     }
     if (play) {
         await page.routeWebSocket(/\/v1\/realtime/, play);
@@ -97,16 +97,41 @@ export class Played {
         this.connections = 0;
         this.received = [];
         this.waiting = [];
+        this.sought = [];
         this.created = true; // whether a session begins by itself
         this.play = (ws) => {
-            this.connections++;
             this.ws = ws;
+            this.connections++;
+            this.sought.forEach((resolve) => resolve());
             this.url = ws.url();
             ws.onMessage((data) => this.#take(JSON.parse(data)));
             if (this.created) {
                 this.begin();
             }
         };
+    }
+
+    async connected(n) {
+        while (this.connections < n) {
+            await new Promise((resolve) => this.sought.push(resolve));
+        }
+    }
+
+    /** Waits until what the microphone sent is as wanted. */
+    async heard(wanted) {
+        while (!wanted(this.samples())) {
+            await this.next('input_audio_buffer.append', this.received.length);
+        }
+        return this.samples();
+    }
+
+    samples() {
+        const pieces = this.received.filter(({ type }) => type === 'input_audio_buffer.append');
+        return pieces.flatMap(({ audio }) => {
+            const bytes = Buffer.from(audio, 'base64');
+            assert.equal(bytes.length, 1920, 'pieces of 40 ms');
+            return Array.from({ length: 960 }, (_, i) => bytes.readInt16LE(2 * i));
+        });
     }
 
     #take(event) {
