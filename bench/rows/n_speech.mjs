@@ -1,4 +1,4 @@
-// (n) Speech over HTTP: what a server in between adds to the first byte of audio, and how soon the embedded voices begin.
+// (n) Speech over HTTP: what a server in between adds to the first byte of audio, and how soon embedded voices begin.
 import net from 'node:net';
 import path from 'node:path';
 import { BENCH, LOAD_CORE, startNode, startParley } from '../support/process.mjs';
@@ -6,7 +6,7 @@ import { interleave, median, medianOf, row } from '../support/rows.mjs';
 
 const SPEECH = path.join(BENCH, '../tests/fake/speech.mjs');
 const SENTENCE = 'Your order left today.';
-const STORY = 'The weather is very nice today. I want to buy a new computer. Please call me back in ten minutes. '.repeat(5);
+const STORY = 'It is very nice today. I want to buy a new computer. Please call me back in ten minutes. '.repeat(5);
 
 /** One kept connection on which whole requests are asked, one behind the other. */
 class Asker {

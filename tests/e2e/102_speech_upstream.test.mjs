@@ -1,4 +1,5 @@
-// Speech over HTTP with a service behind it: what leaves first, how failures are told, who is stopped when a client goes.
+// Speech over HTTP with a service behind it: what leaves first, how failures are told, who is stopped when a client
+// goes.
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
 import OpenAI, { toFile } from 'openai';
@@ -37,14 +38,20 @@ const azure = await startServer(
 const sdk = (where) => new OpenAI({ apiKey: 'anything', baseURL: `${where.url}/v1`, maxRetries: 0 });
 const client = sdk(server);
 const say = (input, more = {}) => client.audio.speech.create({ model: 'tts-1', voice: 'alloy', input, ...more });
-const post = (where, path, body, headers = {}) =>
-    where.fetch(path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } });
+const post = (where, path, body) =>
+    where.fetch(path, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+    });
+const hear = (file, more = {}) => client.audio.transcriptions.create({ model: 'gpt-4o-transcribe', file, ...more });
 const tone = (seconds = 1) => toFile(wav(pcm(seconds, 16000), 16000), 'audio.wav');
 
 test('what the service gets', async () => {
     await bytes(await say('Hello', { voice: 'nova', response_format: 'mp3', speed: 1.5, model: 'another' }));
     const [request] = speech.requests;
-    assert.deepEqual(request.body, { model: 'tts-1', input: 'Hello', voice: 'nova', response_format: 'mp3', speed: 1.5 });
+    const asked = { input: 'Hello', voice: 'nova', response_format: 'mp3', speed: 1.5 };
+    assert.deepEqual(request.body, { model: 'tts-1', ...asked });
     assert.equal(request.headers.authorization, `Bearer ${speech.key}`);
 });
 
@@ -169,7 +176,11 @@ const kinds = {
     'an exhausted quota': [failures.quota(), 429, OpenAI.RateLimitError],
     'a server error': [failures.server(500), 500, OpenAI.InternalServerError],
     'a page of HTML': [failures.html(502), 502, OpenAI.InternalServerError],
-    'JSON in place of audio': [{ status: 200, body: '{"error":{"message":"sk-1234567890"}}' }, 502, OpenAI.InternalServerError],
+    'JSON in place of audio': [
+        { status: 200, body: '{"error":{"message":"sk-1234567890"}}' },
+        502,
+        OpenAI.InternalServerError,
+    ],
     'no audio': [{ empty: true }, 502, OpenAI.InternalServerError],
 };
 for (const [name, [plan, status, type]] of Object.entries(kinds)) {
@@ -193,7 +204,7 @@ for (const [name, [plan, status, type]] of Object.entries(kinds)) {
         assert.match(said.error, /^The speech service /);
         assert.ok(Date.parse(said.timestamp) > 0);
         if (!plan.empty) {
-            await assert.rejects(client.audio.transcriptions.create({ model: 'whisper-1', file: await tone() }), (error) => {
+            await assert.rejects(hear(await tone()), (error) => {
                 assert.doesNotMatch(error.message, SECRETS);
                 return error.status === status;
             });
@@ -245,7 +256,7 @@ test('text is told as the service understands it', async () => {
     speech.next({ text: 'one two three', holdAfter: 1, gate: promise });
     const deltas = [];
     let done;
-    const stream = await client.audio.transcriptions.create({ model: 'gpt-4o-transcribe', file: await tone(), stream: true });
+    const stream = await hear(await tone(), { stream: true });
     for await (const event of stream) {
         if (event.type === 'transcript.text.delta') {
             deltas.push(event.delta);
@@ -260,7 +271,7 @@ test('text is told as the service understands it', async () => {
 
 test('a transcript that breaks off', async () => {
     speech.next({ text: 'one two', errorAfter: 1 });
-    const stream = await client.audio.transcriptions.create({ model: 'gpt-4o-transcribe', file: await tone(), stream: true });
+    const stream = await hear(await tone(), { stream: true });
     await assert.rejects(async () => {
         for await (const event of stream) {
             assert.equal(event.type, 'transcript.text.delta');
@@ -270,7 +281,7 @@ test('a transcript that breaks off', async () => {
 
 test('two minutes without a pause are cut into what the service takes', async () => {
     speech.always = { text: 'la' };
-    const result = await client.audio.transcriptions.create({ model: 'x', file: await tone(120), response_format: 'json' });
+    const result = await hear(await tone(120), { response_format: 'json' });
     assert.equal(result.text, 'la la la');
     assert.equal(result.usage.seconds, 120);
     const seconds = speech.requests.map((request) => request.wav.seconds);
