@@ -316,7 +316,7 @@ test('refused: nobody listens', async (t) => {
     const env = { ...realtime.openaiEnv, OPENAI_BASE_URL: `http://127.0.0.1:${closed.address().port}/v1` };
     closed.close();
     await once(closed, 'close');
-    const alone = await startServer(t, { env: { ...env, ...quick, UPSTREAM_BREAKER_FAILURES: '2' } });
+    const alone = await startServer(t, { env: { ...env, ...quick, UPSTREAM_BREAKER_FAILURES: '2', THREADS: '1' } });
     await refusal(t, { to: alone, code: 'upstream_unreachable' });
     await refusal(t, { to: alone, code: 'upstream_unreachable' });
     await refusal(t, { to: alone, code: 'overloaded', close: 1013 });
