@@ -77,16 +77,6 @@ const char *voice_item_previous(const struct voice *v, const struct item *item)
     return item->placed && before != &v->items ? container_of(before, struct item, link)->shown.id : NULL;
 }
 
-static struct item *oldest(const struct voice *v, const struct item *but)
-{
-    list_each(at, &v->items) {
-        struct item *item = container_of(at, struct item, link);
-        if (item != but && item->shown.status != VOICE_IN_PROGRESS && !item->recognizing)
-            return item;
-    }
-    return NULL;
-}
-
 static size_t text_of_all(const struct voice *v)
 {
     size_t bytes = 0;
@@ -95,13 +85,18 @@ static size_t text_of_all(const struct voice *v)
     return bytes;
 }
 
+/* The oldest go first; what is still being made stays. */
 static void forget(struct voice *v, const struct item *newest)
 {
     size_t most = v->policy->max_items ? v->policy->max_items : VOICE_ITEMS, bytes = text_of_all(v);
-    struct item *old;
-    while ((v->nitems > most || bytes > VOICE_ITEMS_TEXT) && (old = oldest(v, newest))) {
-        bytes -= old->text.len;
-        voice_item_free(v, old);
+    list_each_safe(at, &v->items) {
+        struct item *item = container_of(at, struct item, link);
+        if (v->nitems <= most && bytes <= VOICE_ITEMS_TEXT)
+            return;
+        if (item == newest || item->shown.status == VOICE_IN_PROGRESS || item->recognizing)
+            continue;
+        bytes -= item->text.len;
+        voice_item_free(v, item);
     }
 }
 
@@ -134,14 +129,20 @@ void voice_item_show(struct item *item, size_t n)
     item->shown.text = str_n(buf_str(&item->text).p, MIN(n, item->text.len));
 }
 
+static struct spoken *last_spoken(const struct item *item)
+{
+    return item->spoken && item->nspoken ? &item->spoken[item->nspoken - 1] : NULL;
+}
+
 static struct spoken *new_spoken(struct item *item, const struct piece *piece, uint64_t at_ms)
 {
     size_t n = item->nspoken;
-    if (n)
-        item->spoken[n - 1].whole = true;
-    if (n == SPOKEN_MAX) {
-        item->spoken[n - 1].to = piece->to;
-        return &item->spoken[n - 1];
+    struct spoken *before = last_spoken(item);
+    if (before)
+        before->whole = true;
+    if (before && n == SPOKEN_MAX) {
+        before->to = piece->to;
+        return before;
     }
     if ((n & (n - 1)) == 0)
         item->spoken = mem_realloc(item->spoken, (n ? 2 * n : 1) * sizeof *item->spoken);
@@ -152,7 +153,7 @@ static struct spoken *new_spoken(struct item *item, const struct piece *piece, u
 
 void voice_item_spoke(struct item *item, const struct piece *piece, uint64_t at_ms, uint64_t ms)
 {
-    struct spoken *last = item->nspoken ? &item->spoken[item->nspoken - 1] : NULL;
+    struct spoken *last = last_spoken(item);
     if (piece->first || !last || last->whole)
         last = new_spoken(item, piece, at_ms);
     last->ms += ms;
@@ -190,7 +191,7 @@ size_t voice_item_fits(const struct item *item, uint64_t ms)
     for (size_t i = 0; i < item->nspoken && item->spoken[i].at_ms < ms; i++)
         fits = MAX(fits, share(item, &item->spoken[i], ms - item->spoken[i].at_ms));
     /* Behind the last sentence there may be signs that nobody speaks. */
-    const struct spoken *last = item->nspoken ? &item->spoken[item->nspoken - 1] : NULL;
+    const struct spoken *last = last_spoken(item);
     if (last && last->whole && last->at_ms + last->ms <= ms)
         return item->text.len;
     struct str heard = str_trim(str_n(text.p, fits));
@@ -211,7 +212,7 @@ void voice_item_unspeak(struct item *item, uint64_t ms)
     while (n < item->nspoken && item->spoken[n].at_ms < ms)
         n++;
     item->nspoken = n;
-    struct spoken *last = n ? &item->spoken[n - 1] : NULL;
+    struct spoken *last = last_spoken(item);
     if (!last || last->at_ms + last->ms <= ms)
         return;
     last->to = share(item, last, ms - last->at_ms);
