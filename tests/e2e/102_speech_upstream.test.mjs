@@ -318,3 +318,20 @@ test('Azure OpenAI', async () => {
     assert.equal(listened.path, '/openai/deployments/listen/audio/transcriptions');
     assert.equal(said.headers['api-key'], speech.key);
 });
+
+test('a server that ends lets speech under way come to its end', async (t) => {
+    const leaving = await startServer(t, { env: common });
+    const { promise, open } = gate();
+    speech.next({ piece: 1000, holdAfter: 1, gate: promise });
+    const response = await post(leaving, '/api/tts', doors['/api/tts']);
+    const reader = response.body.getReader();
+    let got = (await reader.read()).value.length;
+    leaving.child.kill('SIGTERM');
+    await leaving.logged(/event"?[=:]"?draining/);
+    open();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+        got += piece.value.length;
+    }
+    assert.ok(got > 1000);
+    await leaving.stop();
+});
