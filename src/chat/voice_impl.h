@@ -172,6 +172,8 @@ void voice_item_set_text(struct item *item, struct str text);
 void voice_item_show(struct item *item, size_t n);
 /* Audio of a sentence went out: ms of it, from at_ms on. */
 void voice_item_spoke(struct item *item, const struct piece *piece, uint64_t at_ms, uint64_t ms);
+/* No more audio of its last sentence will come. */
+void voice_item_all_spoken(struct item *item);
 /* How many bytes of the text fit into the first ms of its audio. */
 size_t voice_item_fits(const struct item *item, uint64_t ms);
 /* The sentence that is heard at ms, NULL when all that was sent is. */

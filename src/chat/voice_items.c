@@ -159,6 +159,13 @@ void voice_item_spoke(struct item *item, const struct piece *piece, uint64_t at_
     last->ms += ms;
 }
 
+void voice_item_all_spoken(struct item *item)
+{
+    struct spoken *last = last_spoken(item);
+    if (last)
+        last->whole = true;
+}
+
 /* Words end at spaces; from U+3000 on, every character is one. */
 static bool ends_word(char c)
 {

@@ -223,6 +223,8 @@ static void end_item(struct voice_reply *r, enum voice_outcome outcome)
     struct voice *v = r->voice;
     r->item->shown.status = outcome == VOICE_RESPONSE_COMPLETED ? VOICE_COMPLETED : VOICE_INCOMPLETE;
     r->item->shown.transcribed = true;
+    if (r->spoken && !r->first && !r->failure.code)
+        voice_item_all_spoken(r->item);
     voice_item_show(r->item, said(r, outcome));
     voice_note_response(v, VOICE_OUTPUT_DONE, r);
     if (r->item->placed)

@@ -258,6 +258,70 @@ static void interruption_that_is_switched_off(struct env *env)
     session_end(&s);
 }
 
+/* Another utterance begins before it is known what the first one was. */
+static void every_utterance_must_come_to_nothing(struct env *env)
+{
+    struct session s;
+    begin(&s, env, no_words, story);
+    session_start(&s);
+    ask_text(&s, "a story");
+    await_audio(&s, MS(2200));
+    interrupt_here(&s);
+    heard_up_to(&s, 2200);
+    hush(&s);
+    await(&s, "item.:user");
+    speak_ms(&s, 500);
+    await(&s, "started");
+    fake_stt_release(&s.stt);
+    scripted_release(env->llm);
+    await(&s, "heard");
+    task_sleep(20, NULL);
+    expect(&s, "stopped committed item+:user item.:user started heard");
+    hush(&s);
+    await(&s, "item.:user");
+    fake_stt_release(&s.stt);
+    await(&s, "completed");
+    expect(&s, "stopped committed item+:user item.:user heard text:He was hungry. audio output. item.:assistant "
+               "completed");
+    session_end(&s);
+}
+
+static void what_is_not_understood_interrupts_nothing(struct env *env)
+{
+    static const struct fake_heard failing[] = {{.fail = ERR_UPSTREAM}};
+    struct session s;
+    begin(&s, env, failing, story);
+    session_start(&s);
+    ask_text(&s, "a story");
+    await_audio(&s, MS(2200));
+    interrupt_here(&s);
+    heard_up_to(&s, 2200);
+    hush(&s);
+    await(&s, "unheard:UPSTREAM");
+    scripted_release(env->llm);
+    await(&s, "completed");
+    assert_int_equal(atomic_load(&env->llm->nrequests), 1);
+    session_end(&s);
+}
+
+/* The client stops playing without anybody having spoken; the reply goes on behind that. */
+static void truncating_what_is_spoken(struct env *env)
+{
+    struct session s;
+    begin(&s, env, no_words, story);
+    session_start(&s);
+    ask_text(&s, "a story");
+    await_audio(&s, MS(2200));
+    heard_up_to(&s, 1400);
+    scripted_release(env->llm);
+    await(&s, "completed");
+    const struct item *item = voice_item_find(s.v, str_c(s.spoken));
+    assert_int_equal(voice_item_fits(item, 1400), strlen("It was a dark night."));
+    assert_int_equal(voice_item_fits(item, 1400 + 900), item->text.len);
+    assert_int_equal(s.audio.len, MS(2200 + 900));
+    session_end(&s);
+}
+
 /* ---- while it thinks ---- */
 
 static const struct step thinking[] = {HOLD, SAY("Sunny."), FINISH("stop"), DONE};
@@ -351,6 +415,29 @@ static void thinking_that_is_not_to_be_interrupted(struct env *env)
     session_end(&s);
 }
 
+static const struct fake_heard first_part_held[] = {{.final = "the weather", .held = true}, {.final = "in paris"}};
+
+static void who_goes_on_speaking_is_waited_for(struct env *env)
+{
+    struct session s;
+    begin(&s, env, first_part_held, answer);
+    fake_stt_init(&s.stt, first_part_held, 2);
+    session_start(&s);
+    utter(&s);
+    await(&s, "item.:user");
+    speak_ms(&s, 600);
+    await_times(&s, "started", 2);
+    fake_stt_release(&s.stt);
+    await(&s, "heard:the weather");
+    task_sleep(20, NULL);
+    assert_int_equal(atomic_load(&env->llm->nrequests), 0);
+    hush(&s);
+    await(&s, "completed");
+    assert_str(asked(&s, 0), "user:the weather user:in paris");
+    assert_int_equal(count_words_of(&s, "reply"), 1);
+    session_end(&s);
+}
+
 /* What an official client does by itself when somebody speaks. */
 static void a_client_that_cancels_and_truncates(struct env *env)
 {
@@ -425,10 +512,14 @@ int main(void)
         ENV_TEST(a_reply_that_was_sent_is_cut),
         ENV_TEST(a_reply_that_was_sent_goes_on),
         ENV_TEST(interruption_that_is_switched_off),
+        ENV_TEST(every_utterance_must_come_to_nothing),
+        ENV_TEST(what_is_not_understood_interrupts_nothing),
+        ENV_TEST(truncating_what_is_spoken),
         ENV_TEST(words_go_to_the_same_answer),
         ENV_TEST(a_cough_only_delays_the_answer),
         ENV_TEST(the_question_is_answered_in_any_case),
         ENV_TEST(thinking_that_is_not_to_be_interrupted),
+        ENV_TEST(who_goes_on_speaking_is_waited_for),
         ENV_TEST(a_client_that_cancels_and_truncates),
         ENV_TEST(a_text_reply_is_interrupted_too),
         ENV_TEST(what_is_cleared_interrupts_nothing),

@@ -440,6 +440,26 @@ static void a_silent_user_is_asked(struct env *env)
     session_end(&s);
 }
 
+static void who_speaks_is_not_idle(struct env *env)
+{
+    struct session s;
+    session_init(&s, env);
+    s.settings.idle_timeout_ms = 60000;
+    session_start(&s);
+    assert_false(timer_running(&s.v->idle));
+    ask_text(&s, "hi");
+    await(&s, "completed");
+    assert_true(timer_running(&s.v->idle));
+    hush(&s);
+    speak_ms(&s, 600);
+    await(&s, "started");
+    assert_false(timer_running(&s.v->idle));
+    hush(&s);
+    await_times(&s, "completed", 2);
+    assert_true(timer_running(&s.v->idle));
+    session_end(&s);
+}
+
 static void what_is_cleared_is_not_heard(struct env *env)
 {
     struct session s;
@@ -518,6 +538,25 @@ static void closed_from_inside_of_an_event(struct env *env)
     }
 }
 
+static void many_at_once(struct env *env)
+{
+    enum { MANY = 60 };
+    struct session *all = mem_array(MANY, sizeof *all);
+    for (size_t i = 0; i < MANY; i++) {
+        session_init(&all[i], env);
+        all[i].settings.audio = i % 3 != 0;
+        session_start(&all[i]);
+        utter(&all[i]);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        await(&all[i], "completed");
+        assert_string_equal(all[i].text, "ok");
+        assert_int_equal(all[i].audio.len, i % 3 ? 24000 * 2 * 40 / 1000 : 0);
+        session_end(&all[i]);
+    }
+    free(all);
+}
+
 static void an_idle_session_owns_no_task(struct env *env)
 {
     struct session s;
@@ -555,9 +594,11 @@ int main(void)
         ENV_TEST(settings_reach_everybody),
         ENV_TEST(some_settings_stay),
         ENV_TEST(a_silent_user_is_asked),
+        ENV_TEST(who_speaks_is_not_idle),
         ENV_TEST(what_is_cleared_is_not_heard),
         ENV_TEST(closed_in_every_state),
         ENV_TEST(closed_from_inside_of_an_event),
+        ENV_TEST(many_at_once),
         ENV_TEST(an_idle_session_owns_no_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
