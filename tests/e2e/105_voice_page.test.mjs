@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { startServer } from './support/server.mjs';
 import { TcpProxy } from './support/tcp_proxy.mjs';
 import { Played, inState, launch, messages, openPage } from './support/voice_page.mjs';
@@ -15,6 +15,7 @@ const PRODUCTION = {
 };
 const NOBODY = { LLM_PROVIDER: 'demo', TTS_PROVIDER: 'none', STT_PROVIDER: 'none' };
 
+const browser = await launch({ after }, { args: ['--host-resolver-rules=MAP parley.test 127.0.0.1'] });
 const source = (name) => readFile(new URL(`../../web/voice/${name}`, import.meta.url), 'utf8');
 const notice = (page, pattern) => page.getByRole('alert').filter({ hasText: pattern }).waitFor();
 const talk = (page) => page.getByRole('button', { name: 'Start talking' }).click();
@@ -30,9 +31,9 @@ function tone({ hertz, seconds, rate = 24000 }) {
 const isLoud = (sample) => Math.abs(sample) > 3000;
 const loudest = (samples) => samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
 
-async function begin(t, { played = new Played(), browser, env = NOBODY, ...options } = {}) {
+async function begin(t, { played = new Played(), env = NOBODY, ...options } = {}) {
     const server = await startServer(t, { env });
-    const page = await openPage(t, browser ?? (await launch(t)), server.url, { play: played.play, ...options });
+    const page = await openPage(t, browser, server.url, { play: played.play, ...options });
     return { server, page, played };
 }
 
@@ -152,7 +153,7 @@ test('who speaks over a reply silences it, and the server learns what was heard'
     const before = await page.evaluate(() => window.voice.played);
     assert.ok(before.dropped > 0);
     const delta = Buffer.alloc(4800, 64).toString('base64');
-    played.send({ type: 'response.output_audio.delta', response_id: 'resp_a1', item_id: 'a1', delta }); // was on its way
+    played.send({ type: 'response.output_audio.delta', response_id: 'resp_a1', item_id: 'a1', delta }); // on its way
     played.finish('a1', 'cancelled', { reason: 'turn_detected' });
     played.hear('u1', 'Stop it.');
     await inState(page, 'thinking');
@@ -161,7 +162,8 @@ test('who speaks over a reply silences it, and the server learns what was heard'
     played.reply('a2', 'All right.', 1);
     await page.waitForFunction(() => window.voice.level > 0.05);
     await inState(page, 'listening');
-    assert.deepEqual((await messages(page)).map(({ text }) => text), ['A long story begins.', 'Stop it.', 'All right.']);
+    const texts = (await messages(page)).map(({ text }) => text);
+    assert.deepEqual(texts, ['A long story begins.', 'Stop it.', 'All right.']);
     assert.deepEqual(page.problems, []);
 });
 
@@ -169,14 +171,23 @@ test('a reply goes on after what was no interruption', async (t) => {
     const { page, played } = await conversation(t);
     played.reply('a1', 'A long story begins.', 20, { done: false });
     await page.waitForFunction(() => window.voice.level > 0.05);
-    played.send({ type: 'input_audio_buffer.speech_started', item_id: 'u1' });
-    await inState(page, 'hearing');
-    const delta = Buffer.alloc(48000, 64).toString('base64');
-    played.send({ type: 'response.output_audio.delta', response_id: 'resp_a1', item_id: 'a1', delta });
-    played.send({ type: 'input_audio_buffer.speech_stopped', item_id: 'u1' });
-    await inState(page, 'speaking');
-    played.finish('a1', 'completed');
+    const delta = Buffer.alloc(96000, 64).toString('base64'); // two seconds
+    const heard = [];
+    for (const item of ['u1', 'u2']) {
+        const from = played.received.length;
+        played.send({ type: 'input_audio_buffer.speech_started', item_id: item });
+        heard.push((await played.next('conversation.item.truncate', from)).audio_end_ms);
+        await inState(page, 'hearing');
+        await page.waitForFunction(() => window.voice.level < 0.001);
+        played.send({ type: 'response.output_audio.delta', response_id: 'resp_a1', item_id: 'a1', delta });
+        played.send({ type: 'input_audio_buffer.speech_stopped', item_id: item });
+        await inState(page, 'speaking');
+        await page.waitForFunction(() => window.voice.level > 0.05);
+    }
+    assert.ok(heard[1] >= heard[0] && heard[1] < heard[0] + 2000, `${heard} ms`);
+    played.finish('a1', 'completed', { transcript: 'A long story begins.' });
     await inState(page, 'listening');
+    assert.equal(await page.locator('.interrupted').count(), 0);
     assert.deepEqual(page.problems, []);
 });
 
@@ -261,8 +272,7 @@ test('what was said before the session began is not lost', async (t) => {
 });
 
 test('each reason for having no microphone is told, and typing still works', async (t) => {
-    const browser = await launch(t, { args: ['--host-resolver-rules=MAP parley.test 127.0.0.1'] });
-    const { page, server } = await begin(t, { browser, microphone: 'refused' });
+    const { page, server } = await begin(t, { microphone: 'refused' });
     await talk(page);
     await notice(page, /microphone is not allowed/);
     await inState(page, 'typing');
@@ -338,7 +348,7 @@ test('a server that goes away is told; the page comes back to it and says what w
     const server = await startServer(t, { env: NOBODY });
     const proxy = await TcpProxy.to(t, server.port);
     const played = new Played();
-    const page = await openPage(t, await launch(t), proxy.url, { play: played.play });
+    const page = await openPage(t, browser, proxy.url, { play: played.play });
     await talk(page);
     await inState(page, 'listening');
     played.hear('u1', 'Remember me.');
@@ -397,5 +407,55 @@ test('pressed again, the microphone is let go', async (t) => {
     await talk(page);
     await inState(page, 'listening');
     assert.equal(played.connections, 2);
+    assert.deepEqual(page.problems, []);
+});
+
+test('a recording goes in slices of one WebM stream, and its end behind the last of them', async (t) => {
+    const { page, played } = await begin(t, { path: '/voice#recorded' });
+    await page.getByRole('button', { name: 'Record' }).click();
+    await inState(page, 'hearing');
+    await page.evaluate(tone, { hertz: 500, seconds: 1 });
+    played.send({ type: 'speech_recognizing', message: 'hello' });
+    await page.locator('#messages li.user.partial').filter({ hasText: 'hello' }).waitFor();
+    await page.getByRole('button', { name: 'Send the recording' }).click();
+    await played.next('stop_audio');
+    await inState(page, 'thinking');
+    assert.equal(played.received.at(-1).type, 'stop_audio');
+    const slices = played.received.slice(0, -1);
+    assert.ok(slices.length > 5 && slices.every(({ type }) => type === 'audio'));
+    assert.equal(Buffer.from(slices[0].data, 'base64').readUInt32BE(), 0x1a45dfa3, 'the head of a WebM file');
+    assert.equal(await page.evaluate(() => window.stream.getAudioTracks()[0].readyState), 'ended');
+    const mp3 = await readFile(new URL('../fake/audio/tone.mp3', import.meta.url), 'base64');
+    played.send({ type: 'speech_recognized', message: 'hello there' });
+    played.send({ type: 'chat_response', message: 'Hi.', originalMessage: 'hello there', aiUsed: true });
+    played.send({ type: 'speech_response', message: 'Hi.', audioData: mp3 });
+    await inState(page, 'speaking');
+    await page.waitForFunction(() => window.voice.level > 0.02);
+    await inState(page, 'off');
+    assert.deepEqual((await messages(page)).map(({ text }) => text), ['hello there', 'Hi.']);
+    assert.deepEqual(page.problems, []);
+});
+
+test('a recording that fails, and a reply that cannot be played, are told', async (t) => {
+    const { page, played } = await begin(t, { path: '/voice#recorded' });
+    await page.getByRole('button', { name: 'Record' }).click();
+    await inState(page, 'hearing');
+    await page.getByRole('button', { name: 'Send the recording' }).click();
+    await played.next('stop_audio');
+    played.send({ type: 'audio_error', message: 'Audio failed', error: 'The recording cannot be read.' });
+    await notice(page, 'The recording cannot be read.');
+    await inState(page, 'off');
+    assert.deepEqual(await messages(page), []);
+    await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
+    await page.keyboard.press('Enter');
+    assert.equal((await played.next('text_message')).text, 'Hello');
+    await inState(page, 'thinking');
+    played.send({ type: 'text_response', message: 'Hi.', originalMessage: 'Hello', audioData: 'bm90aGluZw==' });
+    await notice(page, 'The audio of the reply cannot be played.');
+    await inState(page, 'off');
+    assert.deepEqual((await messages(page)).map(({ text }) => text), ['Hello', 'Hi.']);
+    await page.getByRole('link', { name: 'Live' }).click();
+    await page.getByRole('button', { name: 'Start talking' }).waitFor();
+    assert.deepEqual(await messages(page), []);
     assert.deepEqual(page.problems, []);
 });

@@ -1,7 +1,9 @@
 // The page on /voice speaks with the server itself: spoken sentences go in through Chromium's microphone, text and
 // speech come out. No key, no cloud.
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { startUpstream } from '../fake/upstream.mjs';
@@ -74,7 +76,7 @@ async function assertAudible(page, text, before = { scheduled: 0, audible: 0 }) 
     assert.ok(audible - before.audible > 0.2 * (scheduled - before.scheduled), `${audible} of ${scheduled} samples`);
 }
 
-test("a sentence from the browser's own microphone is understood and answered aloud, with nothing configured", async (t) => {
+test('without any configuration a sentence from the microphone is understood and answered aloud', async (t) => {
     const own = await launch(t, { capture: await recording(OPENING) });
     const page = await openPage(t, own, bare.url, { microphone: 'real' });
     await talk(page);
@@ -198,4 +200,38 @@ test('in production, with the token', async (t) => {
         assert.ok(!closed.stderr.includes(token));
         assert.deepEqual(page.problems, []);
     }
+});
+
+/** In the page: counts what is played. */
+function listen() {
+    const { start } = AudioBufferSourceNode.prototype;
+    window.heard = 0;
+    AudioBufferSourceNode.prototype.start = function (...when) {
+        if (this.context.sampleRate === 24000) {
+            window.heard += this.buffer.getChannelData(0).filter((x) => Math.abs(x) > 0.01).length;
+        }
+        return start.apply(this, when);
+    };
+}
+
+test('the example of the documentation, served from elsewhere, speaks on /api/realtime', async (t) => {
+    const example = await readFile(new URL('../../docs/examples/talk.html', import.meta.url), 'utf8');
+    assert.ok(example.trim().split('\n').length <= 40);
+    const icon = '<link rel="icon" href="data:,">';
+    const html = example.replace('ws://127.0.0.1:8080', bare.wsUrl).replace('<button>', `${icon}<button>`);
+    const elsewhere = http.createServer((_, res) => res.writeHead(200, { 'Content-Type': 'text/html' }).end(html));
+    elsewhere.listen(0, '127.0.0.1');
+    await once(elsewhere, 'listening');
+    t.after(() => elsewhere.close());
+    const url = `http://127.0.0.1:${elsewhere.address().port}`;
+    const page = await openPage(t, browser, url, { path: '/', rate: 48000, script: listen });
+    await page.getByRole('button').click();
+    await page.waitForFunction(() => window.stream);
+    const doubled = sentences[CANCEL].flatMap((x) => [x, x]);
+    await page.evaluate((samples) => window.speak(samples), doubled);
+    await page.waitForFunction(() => window.heard > 12000);
+    const [, heard, reply] = /You: (.*)\n(.+)/.exec(await page.locator('pre').innerText());
+    assertHeard(CANCEL, heard);
+    assert.ok(reply.length > 0);
+    assert.deepEqual(page.problems, []);
 });

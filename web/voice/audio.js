@@ -97,6 +97,7 @@ export class Player {
         this.analyser.connect(this.context.destination);
         this.stats = { scheduled: 0, audible: 0, dropped: 0, gaps: 0 };
         this.sources = new Set();
+        this.heard = new Map(); // ms of items that were cut off before: they may go on
         this.#begin();
     }
 
@@ -181,18 +182,18 @@ export class Player {
         }
     }
 
-    /** Stops at once. What was cut off, item by item: [{ item, ms that were heard }]. */
+    /** Stops at once. What was cut off, item by item: [{ item, ms of it that were heard so far }]. */
     flush() {
         if (!this.playing) {
             return [];
         }
         const now = this.context.currentTime;
-        const heard = now - (this.context.outputLatency || 0);
+        const playhead = now - (this.context.outputLatency || 0);
         const cut = new Map();
         for (const { item, start, end } of this.pieces) {
-            const seconds = Math.max(0, Math.min(heard, end) - start);
+            const seconds = Math.max(0, Math.min(playhead, end) - start);
             const { ms = 0 } = cut.get(item) ?? {};
-            cut.set(item, { item, ms: ms + seconds * 1000, whole: heard >= end });
+            cut.set(item, { item, ms: ms + seconds * 1000, whole: playhead >= end });
         }
         this.gain.gain.setTargetAtTime(0, now, FADE / 3);
         for (const source of this.sources) {
@@ -203,7 +204,11 @@ export class Player {
         this.sources.clear();
         this.#begin();
         this.onidle();
-        return [...cut.values()].filter(({ whole }) => !whole).map(({ item, ms }) => ({ item, ms: Math.floor(ms) }));
+        return [...cut.values()].filter(({ whole }) => !whole).map(({ item, ms }) => {
+            const total = (this.heard.get(item) ?? 0) + Math.floor(ms);
+            this.heard.set(item, total);
+            return { item, ms: total };
+        });
     }
 
     close() {

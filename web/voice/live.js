@@ -260,15 +260,20 @@ export class Live {
         if (this.hearing && this.interruptible) {
             this.held.push({ item, pcm }); // played when the interruption was none
         } else {
-            this.player.play(item, pcm);
+            this.play({ item, pcm });
         }
+    }
+
+    play({ item, pcm }) {
+        if (this.messages.all.get(item)?.interrupted) {
+            this.messages.put(item, { interrupted: false }); // it goes on
+        }
+        this.player.play(item, pcm);
     }
 
     speechStopped() {
         this.hearing = false;
-        for (const { item, pcm } of this.held.splice(0)) {
-            this.player.play(item, pcm);
-        }
+        this.held.splice(0).forEach((piece) => this.play(piece));
         this.await();
     }
 
@@ -292,6 +297,8 @@ export class Live {
         const interrupted = status === 'cancelled';
         if (interrupted) {
             this.hush();
+        } else {
+            this.awaitNoMore();
         }
         for (const { id } of output.filter((item) => this.messages.has(item.id))) {
             this.messages.put(id, { final: true, ...(interrupted ? { interrupted } : {}) });

@@ -16,13 +16,14 @@ const FLAGS = [
 
 /** With `capture`, a WAV file, Chromium's own microphone is that file, once. */
 export async function launch(t, { capture, args = [] } = {}) {
+    const captured = ['--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${capture}%noloop`];
     const browser = await chromium.launch({
         executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
         args: [
             ...FLAGS,
             ...args,
             '--use-fake-device-for-media-stream',
-            ...(capture ? ['--use-fake-ui-for-media-stream', `--use-file-for-fake-audio-capture=${capture}%noloop`] : []),
+            ...(capture ? captured : []),
         ],
     });
     t.after(() => browser.close());
@@ -60,9 +61,10 @@ function installMicrophone(sampleRate) {
 /**
  * A page with `problems`: errors on the console and exceptions. microphone: "test" (window.speak, PCM16 at that rate),
  * "real", "refused".
- * play: a function that gets each realtime WebSocket instead of the server (Playwright's WebSocketRoute).
+ * play: a function that gets each WebSocket instead of the server (Playwright's WebSocketRoute).
  */
-export async function openPage(t, browser, url, { microphone = 'test', rate = 24000, play, path = '/voice', ...options } = {}) {
+export async function openPage(t, browser, url, given = {}) {
+    const { microphone = 'test', rate = 24000, play, path = '/voice', script, ...options } = given;
     const context = await browser.newContext({
         permissions: microphone === 'refused' ? [] : ['microphone'],
         ...options,
@@ -76,11 +78,16 @@ export async function openPage(t, browser, url, { microphone = 'test', rate = 24
     if (microphone === 'test') {
         await page.addInitScript(installMicrophone, rate);
     }
+    if (script) {
+        await page.addInitScript(script);
+    }
     if (play) {
-        await page.routeWebSocket(/\/v1\/realtime/, play);
+        await page.routeWebSocket(/\/v1\/realtime|\/ws\/audio/, play);
     }
     await page.goto(url + path);
-    await page.waitForFunction(() => window.voice);
+    if (path.startsWith('/voice')) {
+        await page.waitForFunction(() => window.voice);
+    }
     return page;
 }
 
@@ -91,7 +98,7 @@ export const messages = (page) =>
         entries.map((entry) => ({ role: entry.className.split(' ')[0], text: entry.lastChild.textContent })),
     );
 
-/** The other side of /v1/realtime as a test plays it: remembers what the page sent, and waits for it. */
+/** The other side of a WebSocket as a test plays it: remembers what the page sent, and waits for it. */
 export class Played {
     constructor() {
         this.connections = 0;
@@ -156,7 +163,8 @@ export class Played {
     }
 
     begin() {
-        this.send({ type: 'session.created', event_id: 'event_0', session: { type: 'realtime', id: 'sess_1' } });
+        const realtime = this.url.includes('/v1/realtime');
+        this.send(realtime ? { type: 'session.created', session: { type: 'realtime' } } : { type: 'connection' });
     }
 
     /** What the user said. */
@@ -166,7 +174,7 @@ export class Played {
             { type: 'input_audio_buffer.speech_stopped', item_id: id, audio_end_ms: 900 },
             { type: 'input_audio_buffer.committed', item_id: id, previous_item_id: null },
             { type: 'conversation.item.added', item, previous_item_id: null },
-            { type: 'conversation.item.input_audio_transcription.completed', item_id: id, content_index: 0, transcript },
+            { type: 'conversation.item.input_audio_transcription.completed', item_id: id, transcript },
         );
     }
 
@@ -174,7 +182,7 @@ export class Played {
     reply(id, text, seconds, { done = true } = {}) {
         const ids = { response_id: `resp_${id}`, item_id: id, output_index: 0, content_index: 0 };
         const item = { id, type: 'message', role: 'assistant', content: [] };
-        const tone = Int16Array.from({ length: 24000 * 0.1 }, (_, i) => 8000 * Math.sin((i * Math.PI * 2 * 440) / 24000));
+        const tone = Int16Array.from({ length: 2400 }, (_, i) => 8000 * Math.sin((2 * Math.PI * 440 * i) / 24000));
         const delta = Buffer.from(tone.buffer).toString('base64');
         this.send(
             { type: 'response.created', response: { id: ids.response_id, status: 'in_progress' } },
