@@ -179,10 +179,12 @@ static void put_turn_detection(struct jw *w)
     jw_end_obj(w);
 }
 
-static void put_members(struct jw *w, const char *model)
+/* A deployment is no model's name: Azure OpenAI knows which it is. */
+static void put_members(struct jw *w, const struct api_realtime *config)
 {
     jw_kstr(w, "type", STR("realtime"));
-    jw_kstr(w, "model", str_c(model));
+    if (config->provider == API_REALTIME_OPENAI)
+        jw_kstr(w, "model", str_c(config->model));
     jw_kraw(w, "output_modalities", STR("[\"audio\"]"));
     jw_key(w, "audio");
     jw_obj(w);
@@ -219,7 +221,7 @@ void realtime_put_session(const struct realtime_relay *relay, struct buf *out)
     if (relay->beta)
         put_beta_members(&w);
     else
-        put_members(&w, relay->config->model);
+        put_members(&w, relay->config);
     jw_kstr(&w, "instructions", STR(PERSONA));
     jw_end_obj(&w);
     jw_end_obj(&w);

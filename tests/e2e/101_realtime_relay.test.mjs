@@ -137,6 +137,9 @@ for (const [name, version, path, query] of [
         assert.equal(request.headers.authorization, undefined);
         const page = await browser(t, { to: azure });
         await until(page, 'session.updated');
+        const update = await (await realtime.session(2)).event('session.update');
+        assert.equal(update.session.model, undefined);
+        assert.equal(update.session.type, name === 'current' ? 'realtime' : undefined);
         page.send({ type: 'response.create' });
         const turn = await page.collect((event) => event.type === 'rate_limits.updated');
         assert.equal(count(turn, 'response.output_audio_transcript.delta'), 4);
