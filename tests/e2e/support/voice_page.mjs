@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
+const PATIENCE = 120000; // ms for what must come
 const FLAGS = [
     '--no-sandbox',
     '--disable-gpu',
@@ -70,7 +71,7 @@ export async function openPage(t, browser, url, given = {}) {
         ...options,
     });
     t.after(() => context.close());
-    context.setDefaultTimeout(120000); // of waiting for what must come
+    context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(String(error)));
@@ -155,7 +156,13 @@ export class Played {
     /** The first event of the type behind the first `from` events: one that came already, or is to come. */
     next(type, from = 0) {
         const found = this.received.slice(from).find((event) => event.type === type);
-        return found ?? new Promise((resolve) => this.waiting.push({ type, from, resolve }));
+        if (found) {
+            return Promise.resolve(found);
+        }
+        return new Promise((resolve, reject) => {
+            const giveUp = setTimeout(() => reject(new Error(`the page sends no ${type}`)), PATIENCE);
+            this.waiting.push({ type, from, resolve: (event) => resolve(event, clearTimeout(giveUp)) });
+        });
     }
 
     send(...events) {
