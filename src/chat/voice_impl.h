@@ -19,7 +19,8 @@
 #define VOICE_AHEAD_MS    20000    /* audio that was sent and cannot have been heard yet */
 #define VOICE_SLICE_MS    200      /* audio of one event, at most */
 #define VOICE_COMMIT_MS   100      /* the shortest utterance */
-#define VOICE_WAITING_MS  400      /* audio of a reply that waits to be sent; more waits in voice_output */
+#define VOICE_WAITING_MS  400      /* audio of a reply that waits to be sent … */
+#define VOICE_MADE_MS     1000     /* … and in voice_output: the client has far more */
 #define VOICE_ADDED_AUDIO 4        /* items made of audio (voice_add_audio) whose recognition is under way */
 
 /* Where a sentence lies in the audio of an item. */
@@ -82,7 +83,6 @@ struct voice_reply {
     char after[VOICE_ID];
 
     struct voice_settings how; /* its own copy */
-    struct str instructions;
     const struct voice_new_item *input;
     size_t ninput;
 

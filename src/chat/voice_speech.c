@@ -107,8 +107,11 @@ void voice_speech_begin(struct voice_reply *r, size_t from)
         voice_reply_fail(r, ERR_OVERLOADED, err_text(ERR_OVERLOADED));
         return;
     }
-    struct voice_speaking how = {
-        .voice = r->how.voice, .speed = r->how.speed, .format = SPEECH_PCM, .rate = r->how.output_rate};
+    struct voice_speaking how = {.voice = r->how.voice,
+                                 .speed = r->how.speed,
+                                 .format = SPEECH_PCM,
+                                 .rate = r->how.output_rate,
+                                 .ahead_ms = VOICE_MADE_MS};
     struct speech *s = mem_zalloc(sizeof *s);
     *s = (struct speech){.r = r, .out = voice_output_new(r->voice->policy->tts, &how), .base = from};
     voice_output_say(s->out, str_from(buf_str(&r->item->text), from));
