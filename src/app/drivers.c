@@ -66,13 +66,14 @@ static struct llm *open_azure(const struct config *cfg, struct err *e)
         return NULL;
     }
     struct upstream_config upstream = drivers_upstream(cfg, cfg->azure_openai_endpoint);
+    const char *deployment = cfg->azure_openai_deployment ? cfg->azure_openai_deployment : cfg->aimcs_model;
     upstream.name = "azure";
     struct llm_openai_config config = {
         .base_url = cfg->azure_openai_endpoint,
         .api_key = cfg->azure_openai_api_key,
-        .model = cfg->azure_openai_deployment,
+        .model = deployment,
         .azure = true,
-        .deployment = cfg->azure_openai_deployment,
+        .deployment = deployment,
         .api_version = cfg->azure_openai_api_version,
         .upstream = &upstream,
     };

@@ -167,7 +167,7 @@ const struct setting settings[] = {
     {NAMES("AZURE_OPENAI_ENDPOINT"), URL(azure_openai_endpoint, HTTP), HELP("address of an Azure OpenAI resource")},
     {NAMES("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_KEY"), SECRET(azure_openai_api_key), HELP("key of that resource")},
     {NAMES("AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"), STRING(azure_openai_deployment),
-     HELP("deployment that answers; unset: the one named like the model")},
+     HELP("deployment that answers; unset: the one named like AIMCS_MODEL")},
     {NAMES("AZURE_OPENAI_API_VERSION"), STRING(azure_openai_api_version), DEFAULT("2025-01-01-preview"),
      HELP("api-version; v1 selects the newer form of the API")},
     {NAMES("LLM_UPSTREAMS"), UPSTREAMS(llm_upstreams), .flags = SETTING_SECRET,
