@@ -7,6 +7,7 @@
 #include "wire/base64.h"
 
 #define DELTA_MS 200
+#define SLICE    KIB(32) /* of G.711 that is resampled at a time: it becomes six times as much */
 
 static enum g711 law_of(enum realtime_format format)
 {
@@ -25,7 +26,7 @@ static int bad_audio(struct realtime_error *e)
 
 static int upsample(struct resampler *r, struct str bytes, enum realtime_format format, struct buf *out)
 {
-    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX * 2);
+    struct buf pcm = BUF_INIT(SLICE * 2);
     int result = g711_decode(&pcm, bytes, law_of(format));
     if (result == 0)
         result = resampler_push(r, buf_str(&pcm), out);
@@ -51,19 +52,33 @@ static int hand_over(struct realtime *rt, struct str pcm, struct realtime_error 
     return 0;
 }
 
-int realtime_audio_append(struct realtime *rt, struct str bytes, struct realtime_error *e)
+static int too_long(struct realtime_error *e)
 {
-    enum realtime_format format = rt->session.input;
-    if (bytes.n > REALTIME_AUDIO_MAX)
-        return realtime_refuse(e, "string_above_max_length", "audio",
-                               "Invalid 'audio': one event holds at most %zu bytes of audio.", REALTIME_AUDIO_MAX);
-    if (format == REALTIME_PCM)
-        return bytes.n % 2 ? bad_audio(e) : hand_over(rt, bytes, e);
-    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX * 7);
+    return realtime_refuse(e, "string_above_max_length", "audio",
+                           "Invalid 'audio': one event holds at most %zu bytes of audio.", REALTIME_AUDIO_MAX);
+}
+
+static int append_g711(struct realtime *rt, struct str slice, struct realtime_error *e)
+{
+    struct buf pcm = BUF_INIT(SLICE * 7);
     if (!rt->in)
         rt->in = resampler_new(G711_RATE, REALTIME_RATE);
-    int result = upsample(rt->in, bytes, format, &pcm) < 0 ? bad_audio(e) : hand_over(rt, buf_str(&pcm), e);
+    int result = upsample(rt->in, slice, rt->session.input, &pcm) < 0 ? bad_audio(e) : hand_over(rt, buf_str(&pcm), e);
     buf_free(&pcm);
+    return result;
+}
+
+int realtime_audio_append(struct realtime *rt, struct str bytes, struct realtime_error *e)
+{
+    if (bytes.n > REALTIME_AUDIO_MAX)
+        return too_long(e);
+    if (rt->session.input == REALTIME_PCM)
+        return bytes.n % 2 ? bad_audio(e) : hand_over(rt, bytes, e);
+    int result = 0;
+    for (size_t n; result == 0 && bytes.n; bytes = str_from(bytes, n)) {
+        n = MIN(bytes.n, SLICE);
+        result = append_g711(rt, str_n(bytes.p, n), e);
+    }
     return result;
 }
 
@@ -94,16 +109,20 @@ void realtime_audio_clear(struct realtime *rt)
 
 int realtime_audio_convert(const struct realtime *rt, struct str bytes, struct buf *out, struct realtime_error *e)
 {
-    if (bytes.n == 0 || bytes.n > REALTIME_AUDIO_MAX || (rt->session.input == REALTIME_PCM && bytes.n % 2))
+    if (bytes.n == 0 || (rt->session.input == REALTIME_PCM && bytes.n % 2))
         return bad_audio(e);
     if (rt->session.input == REALTIME_PCM)
-        return buf_str_add(out, bytes);
+        return buf_str_add(out, bytes) < 0 ? too_long(e) : 0;
     struct resampler *r = resampler_new(G711_RATE, REALTIME_RATE);
-    int result = upsample(r, bytes, rt->session.input, out);
+    int result = 0;
+    for (size_t n; result == 0 && bytes.n; bytes = str_from(bytes, n)) {
+        n = MIN(bytes.n, SLICE);
+        result = upsample(r, str_n(bytes.p, n), rt->session.input, out);
+    }
     if (result == 0)
         result = resampler_finish(r, out);
     resampler_free(r);
-    return result;
+    return result < 0 ? too_long(e) : 0;
 }
 
 /* ---- out ---- */

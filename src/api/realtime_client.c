@@ -97,7 +97,7 @@ static int on_output_clear(struct realtime_message *m)
 
 static int add_audio(struct realtime_message *m, struct realtime_item *item)
 {
-    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX * 7);
+    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX);
     struct err e;
     int result = realtime_audio_decode(&item->audio, m->error);
     if (result == 0)

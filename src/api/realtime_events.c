@@ -75,6 +75,16 @@ static void send_transcribed(struct realtime *rt, const struct voice_event *even
     realtime_send(rt, &w);
 }
 
+/* A client that asked for no transcripts has to know too why nobody answers. */
+static void send_unheard(struct realtime *rt, const struct err *why)
+{
+    struct realtime_error e;
+    realtime_refuse(&e, "input_audio_transcription_failed", NULL, "What was said could not be recognized: %s",
+                    why->text);
+    e.type = "server_error";
+    realtime_send_error(rt, &e, STR(""));
+}
+
 static void send_untranscribed(struct realtime *rt, const struct voice_event *event)
 {
     struct buf out;
@@ -273,6 +283,8 @@ static void input_event(struct realtime *rt, const struct voice_event *event)
     case VOICE_TRANSCRIPT_FAILED:
         if (rt->session.transcribe)
             send_untranscribed(rt, event);
+        else
+            send_unheard(rt, event->error);
         break;
     default:
         break;

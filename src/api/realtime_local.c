@@ -113,18 +113,23 @@ static void refuse_call(struct realtime *rt)
     realtime_end(rt, &e, 4000, "invalid_request_error.unsupported_parameter");
 }
 
-/* The session that the client secret was made for; a secret that did not let anybody in is nobody's concern. */
-static struct str bound_session(const struct realtime *rt, const struct http_request *rq, struct buf *json)
+static void refuse_key(struct realtime *rt)
 {
-    struct str key = realtime_shown_key(rq);
-    bool bound = key.n && realtime_secret_open(rt->api, key, clock_wall_ms() / 1000, json) == 0;
-    return bound ? buf_str(json) : STR("");
+    struct realtime_error e;
+    realtime_refuse(&e, "invalid_api_key", NULL, "The client secret is not valid, or not any more.");
+    realtime_end(rt, &e, 3000, "invalid_request_error.invalid_api_key");
 }
 
-static void set_up(struct realtime *rt, struct http_request *rq)
+/* As the query says, or the client secret that it is bound to. False when that is none: where anybody may come, nobody
+ * has looked at it yet. */
+static bool set_up(struct realtime *rt, struct http_request *rq)
 {
     struct buf json = BUF_INIT(REALTIME_SECRET_SESSION);
-    struct str bound = bound_session(rt, rq, &json), model = http_request_query(rq, STR("model"));
+    struct str key = realtime_shown_key(rq), bound = STR(""), model = http_request_query(rq, STR("model"));
+    bool is_secret = str_starts(key, STR("ek_"));
+    bool valid = is_secret && realtime_secret_open(rt->api, key, clock_wall_ms() / 1000, &json) == 0;
+    if (valid)
+        bound = buf_str(&json);
     struct realtime_error error;
     struct realtime_reader session = {bound.n ? json_parse(rq->arena, bound, NULL) : NULL, "session", &error};
     struct str bound_model = json_str(session.obj, "model"), type = json_str(session.obj, "type");
@@ -138,6 +143,7 @@ static void set_up(struct realtime *rt, struct http_request *rq)
     if (session.obj && realtime_session_read(&changed, &session) == 0)
         realtime_session_adopt(rt, &changed);
     buf_free(&json);
+    return valid || !is_secret;
 }
 
 static void begin(struct realtime *rt)
@@ -163,9 +169,11 @@ static void on_open(struct websocket *ws, struct http_request *rq)
     rt->expires_at = (clock_wall_ms() + (int64_t)rt->api->config.realtime.max_session) / 1000;
     realtime_id(rt->id, "sess_");
     realtime_id(rt->conversation, "conv_");
-    set_up(rt, rq);
+    bool welcome = set_up(rt, rq);
     if (http_request_query(rq, STR("call_id")).p)
         refuse_call(rt);
+    else if (!welcome)
+        refuse_key(rt);
     else
         begin(rt);
 }

@@ -163,6 +163,12 @@ test('a client secret that was changed opens nothing', async () => {
     assert.equal(await status({ protocols: key(elsewhere) }), 403, "another server's");
 });
 
+test('where anybody may come, a client secret that does not hold is told so', async (t) => {
+    const s = await VoiceSession.open(t, plain, { protocols: key('ek_nothing'), greeting: 0 });
+    assert.equal((await s.expect('error')).error.code, 'invalid_api_key');
+    assert.deepEqual(await s.closed, { code: 3000, reason: 'invalid_request_error.invalid_api_key' });
+});
+
 test('client secrets that cannot be', async () => {
     for (const [body, code, param] of [
         [{ expires_after: { anchor: 'created_at', seconds: 9 } }, 'integer_below_min_value', 'expires_after.seconds'],

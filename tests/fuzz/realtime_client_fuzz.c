@@ -53,7 +53,7 @@ static int read_item(struct realtime *rt, const struct realtime_reader *r, struc
 {
     struct realtime_item item;
     struct realtime_error e;
-    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX * 7);
+    struct buf pcm = BUF_INIT(REALTIME_AUDIO_MAX);
     if (realtime_item_read(rt, r, arena, &item) < 0)
         return -1;
     CHECK(item.text.kind <= VOICE_ITEM_SYSTEM && item.text.id.n < VOICE_ID);
