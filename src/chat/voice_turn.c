@@ -3,6 +3,8 @@
 #include "base/mem.h"
 #include "chat/voice_impl.h"
 
+#define LOOK_AGAIN_MS 20u
+
 /* ---- interruptions ---- */
 
 static void end_barge(struct voice *v)
@@ -50,7 +52,7 @@ static void repeat_last(struct voice *v)
 {
     struct item *item = voice_item_find(v, str_c(v->last));
     const struct spoken *at = item ? voice_item_at(item, v->playback.heard_ms) : NULL;
-    if (!at || v->reply || v->owed)
+    if (!at || v->reply || v->owed || !v->settings.audio)
         return;
     size_t from = at->from;
     cut_last(v, voice_item_fits(item, at->at_ms), at->at_ms);
@@ -82,7 +84,7 @@ static void look(struct timer *timer)
     if (voiced >= least)
         confirm(v);
     else if (voice_input_speaking(v->input))
-        timer_start(v->loop, timer, least - voiced);
+        timer_start(v->loop, timer, MAX(least - voiced, LOOK_AGAIN_MS));
 }
 
 static void interrupt(struct voice *v, uint64_t utterance)
