@@ -192,21 +192,28 @@ static void nothing_is_said_again_that_was_heard(struct env *env)
 }
 
 /* The client has all of the reply, and is still playing it. */
-static void begin_heard(struct session *s, struct env *env, const struct fake_heard *heard)
+static void begin_heard_in(struct session *s)
 {
-    begin(s, env, heard, whole_story);
     session_start(s);
     ask_text(s, "a story");
     await(s, "completed");
     forget_log(s);
+    s->v->playback.heard_ms = 0; /* however long that took */
+    s->v->playback.since_ms = loop_now_ms(s->v->loop);
     interrupt_here(s);
-    heard_up_to(s, 1600);
+}
+
+static void begin_heard(struct session *s, struct env *env, const struct fake_heard *heard)
+{
+    begin(s, env, heard, whole_story);
+    begin_heard_in(s);
 }
 
 static void a_reply_that_was_sent_is_cut(struct env *env)
 {
     struct session s;
     begin_heard(&s, env, words_at_last);
+    heard_up_to(&s, 1600);
     hush(&s);
     await(&s, "item.:user");
     fake_stt_release(&s.stt);
@@ -222,6 +229,7 @@ static void a_reply_that_was_sent_goes_on(struct env *env)
     struct session s;
     char first[VOICE_ID];
     begin_heard(&s, env, no_words);
+    heard_up_to(&s, 1600);
     memcpy(first, s.spoken, VOICE_ID);
     hush(&s);
     await(&s, "item.:user");
@@ -232,6 +240,17 @@ static void a_reply_that_was_sent_goes_on(struct env *env)
            "text:He was hungry. audio output. item.:assistant completed");
     assert_int_equal(atomic_load(&env->llm->nrequests), 1);
     assert_str(voice_find(s.v, str_c(first))->text, "It was a dark night.");
+    session_end(&s);
+}
+
+static void a_reply_that_was_sent_is_cut_at_once(struct env *env)
+{
+    struct session s;
+    begin(&s, env, no_words, whole_story);
+    s.policy.resume = false;
+    begin_heard_in(&s);
+    expect(&s, "started cut");
+    assert_int_equal(voice_find(s.v, str_c(s.spoken))->status, VOICE_INCOMPLETE);
     session_end(&s);
 }
 
@@ -511,6 +530,7 @@ int main(void)
         ENV_TEST(nothing_is_said_again_that_was_heard),
         ENV_TEST(a_reply_that_was_sent_is_cut),
         ENV_TEST(a_reply_that_was_sent_goes_on),
+        ENV_TEST(a_reply_that_was_sent_is_cut_at_once),
         ENV_TEST(interruption_that_is_switched_off),
         ENV_TEST(every_utterance_must_come_to_nothing),
         ENV_TEST(what_is_not_understood_interrupts_nothing),
