@@ -31,8 +31,8 @@ const MICROPHONE = {
         'Browsers give the microphone only to pages that come over https, or from localhost. Open this page that ' +
         'way, or type a message.',
     refused:
-        'The microphone is not allowed. Allow it for this page (in the address bar, or in the settings of browser ' +
-        'and system) and try again, or type a message.',
+        'The microphone is not allowed. Allow it (in the address bar, or in the settings) and try again, or type ' +
+        'a message.',
     missing: 'There is no microphone. Plug one in and try again, or type a message.',
     busy: 'The microphone is in use by another program. Close that and try again, or type a message.',
     unplugged: 'The microphone is gone. Plug it in and try again, or type a message.',
