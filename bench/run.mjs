@@ -17,6 +17,7 @@ import { run as followers } from './rows/i_followers.mjs';
 import { run as sessions } from './rows/j_sessions.mjs';
 import { run as connects } from './rows/k_connects.mjs';
 import { run as relay } from './rows/l_relay.mjs';
+import { run as voice } from './rows/m_voice.mjs';
 import { run as speech } from './rows/n_speech.mjs';
 import { BENCH } from './support/process.mjs';
 import { printTable } from './support/rows.mjs';
@@ -34,6 +35,7 @@ const GROUPS = {
     j: sessions,
     k: connects,
     l: relay,
+    m: voice,
     n: speech,
 };
 const FULL = {
