@@ -296,6 +296,14 @@ int voice_truncate(struct voice *v, struct str id, uint64_t audio_end_ms, struct
 
 /* ---- responses ---- */
 
+/* What was said before needs no other answer, also while it is still being recognized. */
+static void answers_all(struct voice *v)
+{
+    v->owed = false;
+    list_each(at, &v->items)
+        container_of(at, struct item, link)->asks = false;
+}
+
 int voice_respond(struct voice *v, const struct voice_ask *ask, char running[VOICE_ID], struct err *e)
 {
     if (ask->in_conversation && v->reply) {
@@ -304,7 +312,7 @@ int voice_respond(struct voice *v, const struct voice_ask *ask, char running[VOI
     }
     running[0] = 0;
     if (ask->in_conversation)
-        v->owed = false; /* it answers that too */
+        answers_all(v);
     return voice_reply_begin(v, ask, e);
 }
 
