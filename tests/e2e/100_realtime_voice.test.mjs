@@ -144,6 +144,39 @@ test('what that front end sends too late is answered as it expects', async (t) =
     assert.deepEqual(cancelled.map(({ response }) => response.id), [events.at(-1).response.id]);
 });
 
+test('who asks for an answer that comes anyway gets one answer', async (t) => {
+    const s = await open(t, { path: '/api/realtime' });
+    s.speak(withPause(await pcm('i want to buy a new computer')));
+    const all = await s.until('input_audio_buffer.committed');
+    s.send('response.create');
+    while (all.at(-1).type !== 'response.done') {
+        all.push(await s.next());
+    }
+    const errors = all.filter(({ type }) => type === 'error').map(({ error }) => error.code);
+    assert.ok(errors.length <= 1 && errors.every((code) => code === 'conversation_already_has_active_response'), errors.join());
+    assert.equal(all.at(-1).response.status, 'completed');
+    assertUnderstood(all.find(({ type }) => type === HEARD).transcript, 'i want to buy a new computer');
+    s.send('response.create', { response: { conversation: 'none', output_modalities: ['text'], input: [message('x')] } });
+    const later = await s.until('response.done');
+    assert.equal([...all, ...later].filter(({ type }) => type === 'response.created').length, 2, 'one each');
+});
+
+test('nobody says anything for a while', async (t) => {
+    const s = await open(t);
+    await s.update({
+        output_modalities: ['text'],
+        audio: { input: { turn_detection: { type: 'server_vad', idle_timeout_ms: 5000 } } },
+    });
+    await s.add(message('hello'));
+    s.send('response.create');
+    await s.until('response.done');
+    s.speak(silence(6000));
+    const events = await s.until('input_audio_buffer.timeout_triggered');
+    const { audio_start_ms, audio_end_ms, item_id } = events.at(-1);
+    assert.ok(audio_end_ms >= audio_start_ms && /^item_/.test(item_id), JSON.stringify(events.at(-1)));
+    assert.equal((await s.event('response.done')).response.status, 'completed');
+});
+
 test('binary messages are audio there', async (t) => {
     const s = await open(t, { path: '/api/realtime' });
     s.raw(Buffer.alloc(961));
