@@ -109,6 +109,10 @@ extern const struct door door_system, door_chat, door_aimcs, door_conversations,
     door_openapi, door_live, door_agents, door_client_bundle, door_speech, door_audio_files, door_voice_page;
 /* One of them is mounted. */
 extern const struct door door_realtime_local, door_realtime_relay;
+/* Both answer a plain request so: 400. */
+void realtime_needs_websocket(struct http_request *rq);
+/* The one that stays of those a browser offers: it sends the key as another, which goes no further. */
+struct str realtime_subprotocol(struct http_request *rq);
 
 /* folder: where the official client's bundles lie; NULL or "": where they are installed. */
 struct client_bundle *client_bundle_new(const char *folder);

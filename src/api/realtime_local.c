@@ -7,13 +7,6 @@
 #include "loop/loop.h"
 #include "net/conn.h"
 
-static void needs_websocket(struct http_request *rq)
-{
-    struct err e;
-    err_set(&e, ERR_INVALID_REQUEST, "WebSocket connection required");
-    reply_plain_error(rq, &e);
-}
-
 /* ---- the end ---- */
 
 static void stop(struct realtime *rt)
@@ -78,11 +71,6 @@ static void on_drained(struct websocket *ws)
 static bool offers(const struct http_request *rq, struct str protocol)
 {
     return str_list_has(http_request_header(rq, STR("sec-websocket-protocol")), protocol);
-}
-
-static struct str choose_subprotocol(struct http_request *rq)
-{
-    return offers(rq, STR("realtime")) ? STR("realtime") : STR_NONE;
 }
 
 static bool wants_beta(const struct http_request *rq)
@@ -187,7 +175,7 @@ static const struct websocket_ops socket_ops = {
     .max_message = REALTIME_MESSAGE_MAX,
     .user_size = sizeof(struct realtime),
     .drain_code = WS_GOING_AWAY,
-    .subprotocol = choose_subprotocol,
+    .subprotocol = realtime_subprotocol,
     .on_open = on_open,
     .on_message = on_message,
     .on_drained = on_drained,
@@ -195,8 +183,8 @@ static const struct websocket_ops socket_ops = {
 };
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/api/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
-    {HTTP_GET, "/v1/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/api/realtime", realtime_needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/v1/realtime", realtime_needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
     {HTTP_POST, "/v1/realtime/client_secrets", realtime_secret_post, NULL, 0, "openai",
      "Keys for browsers that open a realtime session"},
 };

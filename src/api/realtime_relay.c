@@ -329,28 +329,11 @@ static void on_open(struct websocket *ws, struct http_request *rq)
     s->opening = task_spawn("realtime_opening", opening_main, s);
 }
 
-/* With the key a browser sends in its place, and which goes no further. */
-static struct str choose_subprotocol(struct http_request *rq)
-{
-    (void)rq;
-    return STR("realtime");
-}
-
-static void needs_websocket(struct http_request *rq)
-{
-    struct err e;
-    err_set(&e, ERR_INVALID_REQUEST, "WebSocket connection required");
-    if (str_starts(rq->path, STR("/v1/")))
-        http_reply_error(rq, &e);
-    else
-        reply_plain_error(rq, &e);
-}
-
 static const struct websocket_ops socket_ops = {
     .max_message = LIMIT_WS_MESSAGE_LARGE,
     .user_size = sizeof(struct session),
     .drain_code = WS_GOING_AWAY,
-    .subprotocol = choose_subprotocol,
+    .subprotocol = realtime_subprotocol,
     .on_open = on_open,
     .on_frame = client_frame,
     .on_drained = client_drained,
@@ -358,8 +341,8 @@ static const struct websocket_ops socket_ops = {
 };
 
 static const struct http_route routes[] = {
-    {HTTP_GET, "/api/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
-    {HTTP_GET, "/v1/realtime", needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/api/realtime", realtime_needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
+    {HTTP_GET, "/v1/realtime", realtime_needs_websocket, &socket_ops, 0, "openai", "WebSocket of realtime voice"},
 };
 
 const struct door door_realtime_relay = {routes, COUNT(routes), NULL};

@@ -505,10 +505,12 @@ test('a commit of nothing, or of too little', async (t) => {
 // ---- connections ----
 
 test('a plain request is told to come with a WebSocket', async () => {
-    for (const path of ['/api/realtime', '/v1/realtime', '/api/v1/realtime']) {
+    for (const path of ['/api/realtime', '/api/v1/realtime']) {
         const response = await local.fetch(path);
         assert.deepEqual([response.status, await response.text()], [400, 'WebSocket connection required'], path);
     }
+    const { status, body } = await local.json('GET', '/v1/realtime');
+    assert.deepEqual([status, body.error.message], [400, 'WebSocket connection required']);
 });
 
 test('there are no calls to join', async (t) => {
