@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "speech/local/library.h"
+#include "speech/library.h"
 #include "speech/vad.h"
 
 #include <pocketsphinx.h>

@@ -1,6 +1,6 @@
 /* Shared libraries, loaded when they are first needed. */
-#ifndef SPEECH_LOCAL_LIBRARY_H
-#define SPEECH_LOCAL_LIBRARY_H
+#ifndef SPEECH_LIBRARY_H
+#define SPEECH_LIBRARY_H
 
 #include "base/err.h"
 

@@ -1,4 +1,4 @@
-#include "speech/local/library.h"
+#include "speech/library.h"
 
 #include "base/log.h"
 
