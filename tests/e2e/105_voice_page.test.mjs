@@ -29,6 +29,8 @@ function tone({ hertz, seconds, rate = 24000 }) {
 }
 
 const isLoud = (sample) => Math.abs(sample) > 3000;
+/** How many of them are louder. A busy machine tears what it hears here and there: no single sample proves anything. */
+const share = (samples, level) => samples.filter((sample) => Math.abs(sample) > level).length / samples.length;
 const loudest = (samples) => samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
 
 async function begin(t, { played = new Played(), env = NOBODY, ...options } = {}) {
@@ -103,14 +105,15 @@ test('what the microphone hears arrives as PCM16 at 24 kHz, whatever the rate of
     await page.evaluate(tone, { hertz: 1000, seconds: 1, rate });
     const enough = (samples) => samples.filter(isLoud).length > 12000 && !samples.slice(-4800).some(isLoud);
     const samples = await played.heard(enough);
-    assert.ok(loudest(samples) > 9000 && loudest(samples) < 11000, `as loud as it was: ${loudest(samples)}`);
+    const tops = share(samples.filter(isLoud), 9000);
+    assert.ok(tops > 0.25 && tops < 0.45 && share(samples, 11000) < 0.02, `as loud as it was: ${tops}`);
     const rising = samples.flatMap((x, i) => (i > 0 && x >= 0 && samples[i - 1] < -300 ? [i] : []));
     const periods = rising.slice(1).map((at, i) => at - rising[i]);
     assert.equal(periods.sort((a, b) => a - b)[periods.length >> 1], 24, 'as high as it was');
     await page.evaluate(tone, { hertz: 15000, seconds: 0.5, rate }); // more than 24 kHz can carry: no ghost comes out
     const { length } = played.samples();
-    const ghost = loudest((await played.heard((all) => all.length > length + 12000)).slice(samples.length));
-    assert.ok(ghost < 100, `${ghost} of 10000`);
+    const ghost = share((await played.heard((all) => all.length > length + 12000)).slice(samples.length), 100);
+    assert.ok(ghost < 0.1, `${ghost} of the samples`);
     assert.deepEqual(page.problems, []);
 });
 
@@ -423,7 +426,8 @@ test('a recording goes in slices of one WebM stream, and its end behind the last
     assert.equal(played.received.at(-1).type, 'stop_audio');
     const slices = played.received.slice(0, -1);
     assert.ok(slices.length > 5 && slices.every(({ type }) => type === 'audio'));
-    assert.equal(Buffer.from(slices[0].data, 'base64').readUInt32BE(), 0x1a45dfa3, 'the head of a WebM file');
+    const webm = Buffer.concat(slices.map(({ data }) => Buffer.from(data, 'base64')));
+    assert.equal(webm.readUInt32BE(), 0x1a45dfa3, 'the head of a WebM file');
     assert.equal(await page.evaluate(() => window.stream.getAudioTracks()[0].readyState), 'ended');
     const mp3 = await readFile(new URL('../fake/audio/tone.mp3', import.meta.url), 'base64');
     played.send({ type: 'speech_recognized', message: 'hello there' });
