@@ -9,7 +9,8 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.15)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 # Loaded at first use (src/speech/media_libav.h): only their headers are needed here.
 pkg_check_modules(LIBAV REQUIRED libavformat>=59.27 libavcodec>=59.37 libswresample>=4.7 libavutil>=57.28)
-# Likewise (src/speech/local/).
+# Likewise (src/speech/clean.c, src/speech/local/).
+pkg_check_modules(SPEEXDSP REQUIRED speexdsp)
 pkg_check_modules(SPHINX REQUIRED pocketsphinx sphinxbase)
 find_path(FLITE_INCLUDE_DIR NAMES flite/flite.h REQUIRED)
 if(PARLEY_TESTS)
