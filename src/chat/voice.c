@@ -47,6 +47,7 @@ static struct voice_listening listening(const struct voice *v)
                                     .partials = true, /* words tell interruptions from coughs */
                                     .detect = s->detection != VOICE_DETECT_NONE,
                                     .threshold = s->threshold,
+                                    .clean = s->clean,
                                     .prefix_ms = s->prefix_ms,
                                     .silence_ms = silence,
                                     .max_silence_ms = exact ? silence : MAX(most, silence),

@@ -9,6 +9,7 @@
 #define CHAT_VOICE_H
 
 #include "chat/chat.h"
+#include "speech/clean.h"
 #include "speech/speech.h"
 
 struct voice;
@@ -25,6 +26,7 @@ struct voice_policy {
     bool resume;                         /* after less than that, the reply goes on from the sentence it was in */
     unsigned stall_timeout_ms;           /* a reply that makes neither text nor audio for so long fails */
     unsigned max_items;                  /* of a conversation: the oldest are forgotten; 0: 400 */
+    enum clean_strength clean;           /* of what is heard, where the client says nothing else */
 };
 
 enum voice_detection { VOICE_DETECT_NONE, VOICE_DETECT_ENERGY, VOICE_DETECT_SEMANTIC };
@@ -44,6 +46,7 @@ struct voice_settings {
     bool transcripts;     /* VOICE_HEARD_* deltas are wanted (completed ones always come) */
     enum voice_detection detection;
     double threshold;
+    enum clean_strength clean; /* of what the recognizer gets */
     unsigned prefix_ms;
     unsigned silence_ms; /* 0: the policy's. SEMANTIC waits between it and max_silence_ms, ENERGY exactly it when the
                           * client chose it, else between the policy's two */

@@ -63,6 +63,10 @@ static void take_settings(struct voice_input *in)
         in->prefix = NULL;
         drop_prefix(in);
     }
+    if (in->next.clean != in->how.clean) {
+        clean_free(in->clean);
+        in->clean = clean_new(in->next.clean, in->how.rate);
+    }
     free_listening(&in->how);
     in->how = in->next;
     in->next = (struct voice_listening){.rate = in->how.rate};
@@ -102,6 +106,7 @@ static void on_starved(struct timer *timer);
 
 static void begin(struct voice_input *in, bool detected)
 {
+    in->in_doubt = false;
     utterance_begin(in, detected);
     if (!timer_running(&in->starved))
         timer_start(in->loop, &in->starved, STARVED_MS);
@@ -115,12 +120,25 @@ static void begin_detected(struct voice_input *in, uint64_t at)
     input_tell(in->current, VOICE_HEARD_STARTED, in->written - n / sizeof(int16_t));
     prefix_take(in, n);
     in->voice_from = in->written - MIN(in->written, samples_of(in, SURE_MS));
-    in->in_doubt = false;
+}
+
+/* What cleaning holds back of what was said is added to it, or forgotten. */
+static void take_held_back(struct voice_input *in, struct utterance *to)
+{
+    int16_t piece[CLEAN_DELAY_MAX];
+    size_t n = clean_delay(in->clean);
+    clean_flush(in->clean, piece);
+    if (!to || n == 0)
+        return;
+    utterance_add(to, str_n(piece, n * sizeof *piece));
+    to->samples -= n; /* for the silence that it began with */
 }
 
 static void end(struct voice_input *in)
 {
     struct utterance *u = in->current;
+    if (!in->in_doubt) /* after a silence there is only more of that */
+        take_held_back(in, u);
     if (u->detected) {
         vad_end(&in->vad);
         input_tell(u, VOICE_HEARD_STOPPED, in->written);
@@ -177,11 +195,12 @@ static uint64_t until_end(const struct voice_input *in)
     return left;
 }
 
-/* Takes samples up to where something happens, and returns how many. */
-static size_t detect(struct voice_input *in, const int16_t *samples, size_t n)
+/* Takes samples up to where something happens, and returns how many. Those are clean then. */
+static size_t detect(struct voice_input *in, int16_t *samples, size_t n)
 {
     struct vad_event event;
     n = vad_push(&in->vad, samples, (size_t)MIN((uint64_t)n, until_end(in)), &event);
+    clean_push(in->clean, samples, n);
     struct str pcm = str_n(samples, n * sizeof *samples);
     in->written += n;
     if (in->current)
@@ -192,6 +211,17 @@ static size_t detect(struct voice_input *in, const int16_t *samples, size_t n)
     if (in->current && (until_end(in) == 0 || (in->in_doubt && sounds_complete(in))))
         end(in);
     return n;
+}
+
+/* The same for audio whose end a commit says. */
+static void collect(struct voice_input *in, int16_t *samples, size_t n)
+{
+    if (!in->current)
+        begin(in, false);
+    clean_push(in->clean, samples, n);
+    utterance_add(in->current, str_n(samples, n * sizeof *samples));
+    in->written += n;
+    in->vad_from += n;
 }
 
 /* ---- the interface ---- */
@@ -207,6 +237,7 @@ struct voice_input *voice_input_new(struct stt *stt, const struct voice_listenin
     copy_listening(&in->how, how, how->rate);
     struct vad_config vad = vad_settings(&in->how);
     vad_init(&in->vad, in->how.rate, &vad);
+    in->clean = clean_new(in->how.clean, in->how.rate);
     list_init(&in->utterances);
     list_init(&in->due);
     in->deliver.fn = input_deliver;
@@ -245,17 +276,11 @@ int voice_input_write(struct voice_input *in, struct str pcm, struct err *e)
     while (n > 0) {
         bool detected = in->current ? in->current->detected : in->how.detect;
         size_t took = MIN(n, (size_t)PIECE);
-        if (detected) {
-            memcpy(piece, pcm.p, took * sizeof *piece); /* where it lies, samples may not be aligned */
+        memcpy(piece, pcm.p, took * sizeof *piece); /* where it lies, samples may not be aligned */
+        if (detected)
             took = detect(in, piece, took);
-        } else {
-            if (!in->current)
-                begin(in, false);
-            took = n;
-            utterance_add(in->current, str_n(pcm.p, n * sizeof *piece));
-            in->written += n;
-            in->vad_from += n;
-        }
+        else
+            collect(in, piece, took);
         pcm = str_from(pcm, took * sizeof *piece);
         n -= took;
     }
@@ -283,6 +308,7 @@ uint64_t voice_input_clear(struct voice_input *in)
         vad_end(&in->vad);
         utterance_forget(in->current);
     }
+    take_held_back(in, NULL);
     drop_prefix(in);
     take_settings(in);
     return number;
@@ -324,6 +350,7 @@ struct voice_input *voice_input_free(struct voice_input *in)
     timer_stop(in->loop, &in->starved);
     for (struct list *first; (first = list_pop_front(&in->due));)
         free(first);
+    clean_free(in->clean);
     free(in->prefix);
     free_listening(&in->how);
     free_listening(&in->next);

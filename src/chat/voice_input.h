@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "speech/clean.h"
 #include "speech/speech.h"
 
 struct voice_input;
@@ -23,6 +24,7 @@ struct voice_listening {
     unsigned max_silence_ms;   /* … and what does not ("and", "my", a partial that still changes); 0: silence_ms */
     unsigned max_utterance_ms; /* longer ones are ended; without detection, no more is taken; 0: 60000 */
     unsigned stall_timeout_ms; /* recognition that tells nothing for so long behind the end fails; 0: 30000 */
+    enum clean_strength clean; /* of what recognition gets; voice activity hears all */
 };
 
 enum voice_heard_type {

@@ -42,6 +42,7 @@ struct voice_input {
     uint64_t vad_from;                         /* samples written before those that vad had */
     char *prefix;                              /* ring of the newest audio while nobody speaks; NULL while not needed */
     size_t prefix_size, prefix_at, prefix_len; /* bytes */
+    struct clean *clean;                       /* NULL: what is heard goes on as it came */
 
     struct utterance *current; /* under way */
     bool in_doubt;             /* it is quiet, but what was said does not sound complete */
