@@ -73,7 +73,8 @@ static struct aimcs_voice *aimcs_voice_new(struct websocket *ws)
                                   .prefix_ms = 300,
                                   .silence_ms = policy->silence_ms,
                                   .max_silence_ms = policy->max_silence_ms,
-                                  .max_utterance_ms = policy->max_utterance_ms};
+                                  .max_utterance_ms = policy->max_utterance_ms,
+                                  .clean = policy->clean};
     struct aimcs_voice *v = mem_zalloc(sizeof *v);
     v->refs = 1;
     v->ws = websocket_ref(ws);

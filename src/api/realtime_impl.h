@@ -24,6 +24,7 @@ struct realtime_session {
     struct str model, instructions, voice;
     struct str stt_model, language, prompt;
     enum realtime_format input, output;
+    enum clean_strength clean; /* noise_reduction */
     double speed, temperature;
     int max_tokens; /* 0: "inf" */
     enum voice_detection detection;

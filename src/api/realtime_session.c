@@ -36,6 +36,7 @@ struct voice_settings realtime_voice_settings(const struct realtime *rt, const s
     out.transcripts = s->transcribe;
     out.detection = s->detection;
     out.threshold = s->threshold;
+    out.clean = s->clean;
     out.prefix_ms = s->prefix_ms;
     out.silence_ms = s->silence_ms;
     out.max_silence_ms = eager_silence(s);
@@ -83,6 +84,7 @@ void realtime_session_init(struct realtime *rt, struct str model, bool transcrip
         .stt_model = str_c(rt->api->config.stt ? stt_name(rt->api->config.stt) : ""),
         .speed = 1,
         .temperature = 0.8,
+        .clean = rt->api->config.voice.clean,
         .detection = defaults.detection,
         .threshold = defaults.threshold,
         .prefix_ms = defaults.prefix_ms,

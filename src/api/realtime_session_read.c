@@ -127,17 +127,21 @@ int realtime_read_detection(const struct realtime_reader *r, const char *key, st
                   : read_energy(&detection, s);
 }
 
-/* Taken, and shown as null: nothing of it is done here, and nothing that a client hears depends on it. */
-static int read_noise_reduction(const struct realtime_reader *r, const char *key)
+/* null: nothing is reduced; absent: as it was. */
+static int read_noise_reduction(const struct realtime_reader *r, const char *key, struct realtime_session *s)
 {
     static const char *const known[] = {"type"}, *const types[] = {"near_field", "far_field"};
     struct realtime_reader reduction;
     char path[64];
-    size_t type;
-    return realtime_read_obj(r, key, path, &reduction) < 0 || realtime_known(&reduction, known, COUNT(known)) < 0 ||
-                   (reduction.obj && realtime_read_name(&reduction, "type", types, COUNT(types), &type) < 0)
-               ? -1
-               : 0;
+    size_t type = COUNT(types);
+    if (cJSON_IsNull(json_get(r->obj, key)))
+        s->clean = CLEAN_NONE;
+    if (realtime_read_obj(r, key, path, &reduction) < 0 || realtime_known(&reduction, known, COUNT(known)) < 0 ||
+        (reduction.obj && realtime_read_name(&reduction, "type", types, COUNT(types), &type) < 0))
+        return -1;
+    if (type < COUNT(types))
+        s->clean = type ? CLEAN_FAR : CLEAN_NEAR;
+    return 0;
 }
 
 static int read_input(const struct realtime_reader *audio, struct realtime_session *s)
@@ -148,7 +152,7 @@ static int read_input(const struct realtime_reader *audio, struct realtime_sessi
     return realtime_read_obj(audio, "input", path, &input) < 0 || realtime_known(&input, known, COUNT(known)) < 0 ||
                    realtime_read_format(&input, "format", &s->input) < 0 ||
                    realtime_read_transcription(&input, "transcription", s) < 0 ||
-                   read_noise_reduction(&input, "noise_reduction") < 0 ||
+                   read_noise_reduction(&input, "noise_reduction", s) < 0 ||
                    realtime_read_detection(&input, "turn_detection", s) < 0
                ? -1
                : 0;
@@ -297,7 +301,7 @@ int realtime_session_read_beta(struct realtime_session *s, const struct realtime
                    realtime_unserved(r, "client_secret") < 0 || read_spoken_beta(s, r) < 0 ||
                    realtime_read_format_beta(r, "input_audio_format", &s->input) < 0 ||
                    realtime_read_transcription(r, "input_audio_transcription", s) < 0 ||
-                   read_noise_reduction(r, "input_audio_noise_reduction") < 0 ||
+                   read_noise_reduction(r, "input_audio_noise_reduction", s) < 0 ||
                    realtime_read_detection(r, "turn_detection", s) < 0
                ? -1
                : 0;

@@ -81,6 +81,18 @@ static void put_limit(struct jw *w, const char *key, int max_tokens)
         jw_kstr(w, key, STR("inf"));
 }
 
+static void put_noise_reduction(struct jw *w, const char *key, enum clean_strength clean)
+{
+    if (clean == CLEAN_NONE) {
+        jw_knull(w, key);
+        return;
+    }
+    jw_key(w, key);
+    jw_obj(w);
+    jw_kstr(w, "type", clean == CLEAN_FAR ? STR("far_field") : STR("near_field"));
+    jw_end_obj(w);
+}
+
 static void put_audio(struct jw *w, const struct realtime *rt)
 {
     const struct realtime_session *s = &rt->session;
@@ -90,7 +102,7 @@ static void put_audio(struct jw *w, const struct realtime *rt)
     jw_obj(w);
     realtime_put_format(w, "format", s->input);
     put_transcription(w, "transcription", s);
-    jw_knull(w, "noise_reduction");
+    put_noise_reduction(w, "noise_reduction", s->clean);
     put_detection(w, rt);
     jw_end_obj(w);
     if (!s->transcription) {
@@ -161,7 +173,7 @@ void realtime_session_put(struct jw *w, const struct realtime *rt)
     if (rt->beta) {
         jw_kstr(w, "input_audio_format", str_c(realtime_format_name(s->input, true)));
         put_transcription(w, "input_audio_transcription", s);
-        jw_knull(w, "input_audio_noise_reduction");
+        put_noise_reduction(w, "input_audio_noise_reduction", s->clean);
         put_detection(w, rt);
         jw_knull(w, "client_secret");
     } else {

@@ -79,6 +79,8 @@ static struct sio_config settings_socketio(const struct config *cfg)
 
 static struct voice_policy settings_voice(const struct config *cfg, const struct running *r)
 {
+    static const enum clean_strength noise_reduction[] = {
+        [NOISE_OFF] = CLEAN_NONE, [NOISE_NEAR] = CLEAN_NEAR, [NOISE_FAR] = CLEAN_FAR};
     return (struct voice_policy){
         .tts = r->tts,
         .stt = r->stt,
@@ -90,6 +92,7 @@ static struct voice_policy settings_voice(const struct config *cfg, const struct
         .interrupt_min_ms = (unsigned)cfg->voice_interrupt_min_ms,
         .resume = cfg->voice_resume,
         .stall_timeout_ms = (unsigned)cfg->voice_stall_timeout_ms,
+        .clean = noise_reduction[cfg->voice_noise_reduction],
     };
 }
 

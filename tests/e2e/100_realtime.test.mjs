@@ -89,7 +89,7 @@ test('everything of a session can be set, and stays until it is set again', asyn
         input: {
             format: { type: 'audio/pcmu' },
             transcription: { model: 'whisper-1', language: 'en', prompt: 'zoo' },
-            noise_reduction: null,
+            noise_reduction: { type: 'near_field' },
             turn_detection: { type: 'semantic_vad', eagerness: 'low', create_response: false, interrupt_response: true },
         },
         output: { format: { type: 'audio/pcma' }, voice: 'marin', speed: 1.25 },
