@@ -212,6 +212,7 @@ int voice_add_audio(struct voice *v, struct str id, struct str after, struct str
     struct item *item = voice_item_new(v, VOICE_ITEM_USER, id, true);
     struct voice_listening how = listening(v);
     how.detect = how.partials = false;
+    how.clean = CLEAN_NONE; /* a file of its own, from which nothing can be learned about a background */
     item->input = voice_input_new(v->policy->stt, &how, item_heard, item);
     v->added++;
     if (voice_input_write(item->input, pcm, e) < 0) {

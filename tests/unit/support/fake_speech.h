@@ -75,6 +75,7 @@ struct fake_stt {
     atomic_int open, most_open; /* streams at this moment, and the most there ever were */
     atomic_ullong bytes;        /* of audio, in all */
     size_t last_bytes;          /* of the utterance that finished last */
+    struct buf *audio;          /* all that is written is appended; NULL: it is not kept */
     unsigned rate;              /* of the last request */
     char language[32], prompt[64];
     bool partial;
@@ -135,6 +136,8 @@ static inline int fake_stt_write(struct stt_stream *base, struct str pcm, struct
             return -1;
     s->bytes += pcm.n;
     atomic_fetch_add(&s->stt->bytes, pcm.n);
+    if (s->stt->audio)
+        buf_str_add(s->stt->audio, pcm);
     waitlist_wake_all(&s->changed);
     if (s->script->write_fail && fake_stream_ms(s) >= s->script->fail_ms)
         return err_set(e, s->script->write_fail, FAKE_SECRET);
