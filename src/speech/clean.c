@@ -3,12 +3,20 @@
 #include "base/mem.h"
 #include "speech/library.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <speex/speex_preprocess.h>
 #include <stdlib.h>
 
 #define LIBRARY "libspeexdsp.so.1"
 #define PACKAGE "libspeexdsp1"
+
+#define BACKGROUND 150.0f   /* how loud a quiet one is made, as a mean of samples */
+#define LOUDEST    20000.0f /* nothing is made louder */
+#define FORGOTTEN  0.9977f  /* per frame: the loudest sample counts 1 dB less each second */
+#define RISE       1.028f   /* per frame: 12 dB in a second */
+#define EARLY      10       /* frames in which it may rise faster */
+#define SPAN       50       /* frames: the background is the quietest of the last one to two times as many */
 
 #define FUNCTIONS(X)                                                                                                   \
     X(speex_preprocess_state_init)                                                                                     \
@@ -37,6 +45,10 @@ struct clean {
     size_t stale;     /* samples on their way that nobody said */
     int16_t *passing; /* up to `at` the next frame, then what is still due of the one that is clean */
     int16_t *newest;  /* a ring of samples as they came */
+    unsigned frames;
+    float gain, most;          /* of the last frame; allowed */
+    float peak;                /* of late */
+    float least, least_before; /* level of the quietest frame of this span, and the one before */
 };
 
 /* ---- loading ---- */
@@ -62,28 +74,20 @@ bool clean_load(const char *folder)
     return loaded;
 }
 
-/* ---- a stream ---- */
+/* ---- making one ---- */
 
 static void set(struct clean *c, int request, spx_int32_t value)
 {
     speex.speex_preprocess_ctl(c->speex, request, &value);
 }
 
-/* A library built without floating point knows no gain control: -1, and the noise alone is taken down. Its level is set
- * by SET_AGC_TARGET, as the type that SET_AGC_LEVEL takes depends on how the library was built. */
+/* The library's own gain control is not used: it moves while somebody speaks, which cost more words than it won. */
 static void settle(struct clean *c, enum clean_strength strength)
 {
-    bool far = strength == CLEAN_FAR;
     set(c, SPEEX_PREPROCESS_SET_DENOISE, 1);
-    set(c, SPEEX_PREPROCESS_SET_NOISE_SUPPRESS, far ? -25 : -15);
+    set(c, SPEEX_PREPROCESS_SET_NOISE_SUPPRESS, strength == CLEAN_FAR ? -25 : -15);
+    set(c, SPEEX_PREPROCESS_SET_AGC, 0);
     set(c, SPEEX_PREPROCESS_SET_DEREVERB, 0);
-    set(c, SPEEX_PREPROCESS_SET_AGC, far);
-    if (!far)
-        return;
-    set(c, SPEEX_PREPROCESS_SET_AGC_TARGET, 8000);
-    set(c, SPEEX_PREPROCESS_SET_AGC_MAX_GAIN, 30);
-    set(c, SPEEX_PREPROCESS_SET_AGC_INCREMENT, 12);
-    set(c, SPEEX_PREPROCESS_SET_AGC_DECREMENT, -40);
 }
 
 struct clean *clean_new(enum clean_strength strength, unsigned rate)
@@ -97,8 +101,55 @@ struct clean *clean_new(enum clean_strength strength, unsigned rate)
     c->newest = c->passing + frame;
     c->speex = speex.speex_preprocess_state_init((int)frame, (int)rate);
     settle(c, strength);
+    c->gain = 1;
+    c->most = strength == CLEAN_FAR ? 31.6f : 10; /* 30 dB, 20 dB */
+    c->least = c->least_before = INFINITY;
     return c;
 }
+
+/* ---- gain ---- */
+
+static void measure(struct clean *c, float *level, float *peak)
+{
+    float power = 0;
+    *peak = 1;
+    for (size_t i = 0; i < c->frame; i++) {
+        float x = c->passing[i];
+        power += x * x;
+        *peak = MAX(*peak, fabsf(x));
+    }
+    *level = sqrtf(power / (float)c->frame);
+}
+
+/* The gain follows the background, which says how sensitive the microphone is, and stays where it is while somebody
+ * speaks, unless that is too loud for it. */
+static float next_gain(struct clean *c)
+{
+    float level, peak;
+    measure(c, &level, &peak);
+    c->peak = MAX(peak, c->peak * FORGOTTEN);
+    if (c->frames++ % SPAN == 0) {
+        c->least_before = c->least;
+        c->least = level;
+    }
+    c->least = MIN(c->least, level);
+    float wanted = BACKGROUND / MAX(MIN(c->least, c->least_before), 0.1f);
+    if (c->frames > EARLY)
+        wanted = MAX(MIN(wanted, c->gain * RISE), c->gain / RISE);
+    wanted = MIN(wanted, LOUDEST / c->peak);
+    return MAX(1, MIN(wanted, c->most));
+}
+
+/* The library takes what is quieter than some 25 for noise, whatever the background: what is quiet is raised before. */
+static void raise_frame(struct clean *c)
+{
+    float gain = c->gain, next = next_gain(c), step = (next - gain) / (float)c->frame;
+    for (size_t i = 0; i < c->frame && (gain > 1 || next > 1); i++, gain += step)
+        c->passing[i] = (int16_t)lrintf(MAX(-32768, MIN(32767, (float)c->passing[i] * gain)));
+    c->gain = next;
+}
+
+/* ---- the stream ---- */
 
 void clean_push(struct clean *c, int16_t *samples, size_t n)
 {
@@ -108,6 +159,7 @@ void clean_push(struct clean *c, int16_t *samples, size_t n)
         samples[i] = c->stale ? 0 : due;
         c->stale -= c->stale > 0;
         if (++c->at == c->frame) {
+            raise_frame(c);
             speex.speex_preprocess_run(c->speex, c->passing);
             c->at = 0;
         }

@@ -1,7 +1,8 @@
-/* Less noise, and a quiet voice made louder, in PCM (signed 16 bit, mono) as a stream: libspeexdsp's preprocessor,
- * loaded when the first stream wants it. It learns the background from what it hears, so it is given everything that is
- * heard, not only the speech. Deterministic; nothing is allocated by what is pushed, and where the pieces are cut makes
- * no difference. Belongs to one thread at a time. */
+/* Less noise, and a quiet microphone made louder, in PCM (signed 16 bit, mono) as a stream: a gain that follows the
+ * background, then libspeexdsp's noise suppression, which is loaded when the first stream wants it. It learns from what
+ * it hears, so it is given everything, not only the speech. Deterministic; nothing is allocated by what is pushed, and
+ * where the pieces are cut makes no difference. 71 KiB and 2 ms of processor time per second of audio at 24 kHz; of one
+ * thread at a time. */
 #ifndef SPEECH_CLEAN_H
 #define SPEECH_CLEAN_H
 
@@ -14,8 +15,8 @@ struct clean;
 
 enum clean_strength {
     CLEAN_NONE,
-    CLEAN_NEAR, /* a microphone at the mouth: noise 15 dB down */
-    CLEAN_FAR,  /* one in the room: 25 dB, and what is quiet is raised by up to 30 dB */
+    CLEAN_NEAR, /* a microphone at the mouth: noise 15 dB down, what is quiet up to 20 dB up */
+    CLEAN_FAR,  /* one in the room: noise 25 dB down, what is quiet up to 30 dB up */
 };
 
 /* Loads the library, if nobody has tried to before. folder: where it is; NULL: the system looks for it. Where there is
