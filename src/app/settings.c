@@ -77,10 +77,24 @@ static struct sio_config settings_socketio(const struct config *cfg)
     };
 }
 
+/* What noise reduction is worth was measured with the local recognizer; services are made for audio as it comes. */
+static enum clean_strength settings_clean(const struct config *cfg, const struct stt *stt)
+{
+    switch (cfg->voice_noise_reduction) {
+    case NOISE_AUTO:
+        return stt && strcmp(stt_name(stt), "local") == 0 ? CLEAN_NEAR : CLEAN_NONE;
+    case NOISE_NEAR:
+        return CLEAN_NEAR;
+    case NOISE_FAR:
+        return CLEAN_FAR;
+    case NOISE_OFF:
+        break;
+    }
+    return CLEAN_NONE;
+}
+
 static struct voice_policy settings_voice(const struct config *cfg, const struct running *r)
 {
-    static const enum clean_strength noise_reduction[] = {
-        [NOISE_OFF] = CLEAN_NONE, [NOISE_NEAR] = CLEAN_NEAR, [NOISE_FAR] = CLEAN_FAR};
     return (struct voice_policy){
         .tts = r->tts,
         .stt = r->stt,
@@ -92,7 +106,7 @@ static struct voice_policy settings_voice(const struct config *cfg, const struct
         .interrupt_min_ms = (unsigned)cfg->voice_interrupt_min_ms,
         .resume = cfg->voice_resume,
         .stall_timeout_ms = (unsigned)cfg->voice_stall_timeout_ms,
-        .clean = noise_reduction[cfg->voice_noise_reduction],
+        .clean = settings_clean(cfg, r->stt),
     };
 }
 

@@ -30,7 +30,7 @@ enum config_speech {
     SPEECH_BY_AZURE_SPEECH,
     SPEECH_BY_NONE,
 };
-enum config_noise { NOISE_OFF, NOISE_NEAR, NOISE_FAR };
+enum config_noise { NOISE_AUTO, NOISE_OFF, NOISE_NEAR, NOISE_FAR };
 enum config_realtime { REALTIME_AUTO, REALTIME_LOCAL, REALTIME_OPENAI, REALTIME_AZURE, REALTIME_NONE };
 enum config_pool { POOL_ORDER, POOL_WEIGHTED };
 enum config_store { STORE_SQLITE };

@@ -286,9 +286,10 @@ const struct setting settings[] = {
      HELP("a reply that paused for a noise without words goes on")},
     {NAMES("VOICE_STALL_TIMEOUT"), SECONDS(voice_stall_timeout_ms, 100, HOUR), DEFAULT("15s"),
      HELP("time a reply may stand still before it is given up")},
-    {NAMES("VOICE_NOISE_REDUCTION"), ENUM(voice_noise_reduction, "off=false=none|near|far"), DEFAULT("off"),
-     HELP("what is taken out of the audio before speech is recognized, where the client does not say: near, the noise "
-          "behind a microphone at the mouth; far, more of it, and a quiet voice is raised")},
+    {NAMES("VOICE_NOISE_REDUCTION"), ENUM(voice_noise_reduction, "auto|off=false=none|near|far"), DEFAULT("auto"),
+     HELP("what becomes of audio before speech is recognized, where the client does not say: near takes out the noise "
+          "behind a microphone at the mouth, far more of it; both raise what is quiet; auto is near for STT_PROVIDER "
+          "local, otherwise off")},
     HEADING("LiveKit"),
     {NAMES("LIVEKIT_WS_URL", "LIVEKIT_URL"), STRING(livekit_ws_url),
      HELP("address of LiveKit, wss:// unless ws:// is written; accepted, used by voice")},

@@ -45,7 +45,7 @@ test('a session as the documentation has it, at once', async (t) => {
             input: {
                 format: { type: 'audio/pcm', rate: 24000 },
                 transcription: null,
-                noise_reduction: null,
+                noise_reduction: { type: 'near_field' }, // VOICE_NOISE_REDUCTION
                 turn_detection: {
                     type: 'server_vad',
                     threshold: 0.5,
