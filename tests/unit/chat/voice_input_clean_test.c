@@ -1,4 +1,5 @@
 #include "unit/chat/voice_input_env.h"
+#include "unit/support/child.h"
 
 #include <math.h>
 
@@ -85,6 +86,26 @@ static void test_recognition_hears_less_noise(void **state)
     assert_int_equal(near.stopped_ms, none.stopped_ms);
     assert_int_equal(far.started_ms, none.started_ms);
     assert_int_equal(far.audio_ms, none.audio_ms);
+}
+
+static void play_without_library(void)
+{
+    struct scene none = {.strength = CLEAN_NONE}, far = {.strength = CLEAN_FAR};
+    bool loaded = clean_load("/nowhere");
+    run_task(play, &none);
+    run_task(play, &far);
+    bool same = far.noise == none.noise && far.voice == none.voice && far.audio_ms == none.audio_ms;
+    _exit(!loaded && same ? 0 : 1);
+}
+
+/* Before the library is loaded here. */
+static void test_without_the_library_it_is_as_it_came(void **state)
+{
+    struct child child;
+    (void)state;
+    child_run(&child, play_without_library);
+    assert_true(WIFEXITED(child.status) && WEXITSTATUS(child.status) == 0);
+    assert_non_null(strstr(child.err, "library_missing"));
 }
 
 /* The end of it is not left in the filter; what was said before is not heard again. */
@@ -190,6 +211,7 @@ static void test_settings_count_from_the_next_utterance_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_the_library_it_is_as_it_came),
         cmocka_unit_test(test_recognition_hears_less_noise),
         cmocka_unit_test(test_a_commit_takes_the_end_along),
         cmocka_unit_test(test_what_was_cleared_is_not_heard),

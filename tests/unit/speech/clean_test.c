@@ -7,6 +7,7 @@
 #include "speech/local/flite.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 #define RATE 16000
@@ -244,6 +245,39 @@ static void test_flush(void **state)
     free(s.samples);
 }
 
+static struct sound shared; /* what all threads clean a copy of */
+
+static void *clean_copy(void *arg)
+{
+    struct sound *mine = arg;
+    for (int i = 0; i < 3; i++) {
+        free(mine->samples);
+        *mine = copy(&shared);
+        clean(mine, CLEAN_FAR, RATE);
+    }
+    return NULL;
+}
+
+static void test_threads_do_not_meet(void **state)
+{
+    struct sound copies[4] = {0};
+    pthread_t threads[COUNT(copies)];
+    (void)state;
+    shared = silence(RATE, 2000);
+    add_noise(&shared, 400);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, clean_copy, &copies[i]), 0);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    for (size_t i = 0; i < COUNT(copies); i++) {
+        assert_memory_equal(copies[i].samples, copies[0].samples, shared.n * sizeof(int16_t));
+        if (i)
+            free(copies[i].samples);
+    }
+    free(copies[0].samples);
+    free(shared.samples);
+}
+
 static void test_none(void **state)
 {
     int16_t samples[] = {1, -2, 3};
@@ -284,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_missing_library),
+        cmocka_unit_test(test_threads_do_not_meet),
         cmocka_unit_test(test_none),
         cmocka_unit_test(test_noise_goes_and_speech_stays),
         cmocka_unit_test(test_a_quiet_voice_is_raised),
