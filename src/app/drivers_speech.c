@@ -78,34 +78,45 @@ static struct speech_local_config local_config(const struct config *cfg, struct 
         .voice = cfg->speech_voice, .media = media, .recognizers = (unsigned)cfg->speech_recognizers};
 }
 
-static int open_tts(const struct config *cfg, struct media *media, struct tts **tts, struct err *e)
-{
+/* The configuration of whoever it is; the others' is not looked at. `url`: where Azure Speech is, unless in its region.
+ */
+struct service {
+    enum config_speech who;
     struct upstream_config upstream;
     struct speech_openai_config openai;
     struct speech_azure_config azure;
     struct speech_local_config local;
-    switch (who_speaks(cfg)) {
+};
+
+static void describe(struct service *s, const struct config *cfg, struct media *media, const char *url)
+{
+    const char *to = s->who == SPEECH_BY_OPENAI         ? cfg->openai_base_url
+                     : s->who == SPEECH_BY_AZURE_OPENAI ? cfg->azure_openai_endpoint
+                     : url                              ? url
+                                                        : "https:";
+    s->upstream = drivers_upstream(cfg, to);
+    s->openai = s->who == SPEECH_BY_OPENAI ? openai_config(cfg, &s->upstream) : azure_openai_config(cfg, &s->upstream);
+    s->azure = azure_speech_config(cfg, media, &s->upstream);
+    s->local = local_config(cfg, media);
+}
+
+static int open_tts(const struct config *cfg, struct media *media, struct tts **tts, struct err *e)
+{
+    struct service s = {.who = who_speaks(cfg)};
+    describe(&s, cfg, media, cfg->azure_speech_tts_url);
+    switch (s.who) {
     case SPEECH_BY_OPENAI:
-        upstream = drivers_upstream(cfg, cfg->openai_base_url);
-        openai = openai_config(cfg, &upstream);
-        *tts = tts_openai_new(&openai, e);
-        break;
     case SPEECH_BY_AZURE_OPENAI:
-        upstream = drivers_upstream(cfg, cfg->azure_openai_endpoint);
-        openai = azure_openai_config(cfg, &upstream);
-        *tts = tts_openai_new(&openai, e);
+        *tts = tts_openai_new(&s.openai, e);
         break;
     case SPEECH_BY_AZURE_SPEECH:
-        upstream = drivers_upstream(cfg, cfg->azure_speech_tts_url ? cfg->azure_speech_tts_url : "https:");
-        azure = azure_speech_config(cfg, media, &upstream);
-        *tts = tts_azure_speech_new(&azure, e);
+        *tts = tts_azure_speech_new(&s.azure, e);
         break;
     case SPEECH_BY_NONE:
         return 0;
     case SPEECH_BY_AUTO:
     case SPEECH_BY_LOCAL:
-        local = local_config(cfg, media);
-        *tts = tts_local_new(&local);
+        *tts = tts_local_new(&s.local);
         break;
     }
     return *tts ? 0 : -1;
@@ -113,32 +124,21 @@ static int open_tts(const struct config *cfg, struct media *media, struct tts **
 
 static int open_stt(const struct config *cfg, struct media *media, struct stt **stt, struct err *e)
 {
-    struct upstream_config upstream;
-    struct speech_openai_config openai;
-    struct speech_azure_config azure;
-    struct speech_local_config local;
-    switch (who_listens(cfg)) {
+    struct service s = {.who = who_listens(cfg)};
+    describe(&s, cfg, media, cfg->azure_speech_stt_url);
+    switch (s.who) {
     case SPEECH_BY_OPENAI:
-        upstream = drivers_upstream(cfg, cfg->openai_base_url);
-        openai = openai_config(cfg, &upstream);
-        *stt = stt_openai_new(&openai, e);
-        break;
     case SPEECH_BY_AZURE_OPENAI:
-        upstream = drivers_upstream(cfg, cfg->azure_openai_endpoint);
-        openai = azure_openai_config(cfg, &upstream);
-        *stt = stt_openai_new(&openai, e);
+        *stt = stt_openai_new(&s.openai, e);
         break;
     case SPEECH_BY_AZURE_SPEECH:
-        upstream = drivers_upstream(cfg, cfg->azure_speech_stt_url ? cfg->azure_speech_stt_url : "https:");
-        azure = azure_speech_config(cfg, media, &upstream);
-        *stt = stt_azure_speech_new(&azure, e);
+        *stt = stt_azure_speech_new(&s.azure, e);
         break;
     case SPEECH_BY_NONE:
         return 0;
     case SPEECH_BY_AUTO:
     case SPEECH_BY_LOCAL:
-        local = local_config(cfg, media);
-        *stt = stt_local_new(&local);
+        *stt = stt_local_new(&s.local);
         break;
     }
     return *stt ? 0 : -1;
