@@ -30,7 +30,7 @@ struct api {
     struct live_loop *rooms; /* of each loop: live_impl.h */
     struct eio_server *echo; /* conformance mode only: Engine.IO alone */
     struct client_bundle *bundle;
-    struct audio_files *audio; /* NULL: none is kept */
+    struct audio_files *audio;       /* NULL: none is kept */
     struct realtime_relay *realtime; /* NULL: realtime voice is served here */
 };
 
