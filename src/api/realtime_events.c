@@ -167,7 +167,7 @@ static void send_part(struct realtime *rt, const char *type, const char *respons
  * done there before its response.output_item.done: what waits for that is remembered. */
 static bool take_due(char due[VOICE_ID], const struct voice_item *item)
 {
-    if (!due[0] || strcmp(due, item->id) != 0)
+    if (!item || !due[0] || strcmp(due, item->id) != 0)
         return false;
     due[0] = 0;
     return true;

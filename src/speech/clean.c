@@ -144,8 +144,10 @@ static float next_gain(struct clean *c)
 static void raise_frame(struct clean *c)
 {
     float gain = c->gain, next = next_gain(c), step = (next - gain) / (float)c->frame;
-    for (size_t i = 0; i < c->frame && (gain > 1 || next > 1); i++, gain += step)
-        c->passing[i] = (int16_t)lrintf(MAX(-32768, MIN(32767, (float)c->passing[i] * gain)));
+    for (size_t i = 0; i < c->frame && (gain > 1 || next > 1); i++) {
+        float raised = (float)c->passing[i] * (gain + step * (float)i);
+        c->passing[i] = (int16_t)lrintf(MAX(-32768, MIN(32767, raised)));
+    }
     c->gain = next;
 }
 
