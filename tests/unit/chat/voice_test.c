@@ -512,11 +512,15 @@ static void closed_in_every_state(struct env *env)
     close_in_state(env, "audio", going_on);
     for (size_t i = 0; i < COUNT(words); i++)
         close_in_state(env, words[i], whole);
+    assert_null(voice_close(NULL));
+}
+
+static void closed_before_anything(struct env *env)
+{
     struct session s;
     session_init(&s, env);
     session_start(&s);
     session_end(&s);
-    assert_null(voice_close(NULL));
 }
 
 static void closed_from_inside_of_an_event(struct env *env)
@@ -602,6 +606,7 @@ int main(void)
         ENV_TEST(who_speaks_is_not_idle),
         ENV_TEST(what_is_cleared_is_not_heard),
         ENV_TEST(closed_in_every_state),
+        ENV_TEST(closed_before_anything),
         ENV_TEST(closed_from_inside_of_an_event),
         ENV_TEST(many_at_once),
         ENV_TEST(an_idle_session_owns_no_task),

@@ -334,7 +334,10 @@ static const struct tts_ops fake_tts_ops = {
 
 static inline void fake_tts_init(struct fake_tts *tts, const struct fake_said *scripts, size_t n)
 {
-    *tts = (struct fake_tts){.base.ops = &fake_tts_ops, .scripts = scripts, .nscripts = n};
+    memset(tts, 0, sizeof *tts); /* a literal of this size would lie on the task's stack as well */
+    tts->base.ops = &fake_tts_ops;
+    tts->scripts = scripts;
+    tts->nscripts = n;
     waitlist_init(&tts->held);
 }
 

@@ -164,7 +164,11 @@ static const struct fake_said session_speaks[] = {{.ms = 0}};
 /* Scripts and settings may be changed between this and session_start. */
 static inline void session_init(struct session *s, struct env *env)
 {
-    *s = (struct session){.env = env, .log = BUF_INIT(MIB(1)), .audio = BUF_INIT(MIB(16)), .said = BUF_INIT(MIB(1))};
+    memset(s, 0, sizeof *s); /* a literal of this size would lie on the task's stack as well */
+    s->env = env;
+    buf_init(&s->log, MIB(1));
+    buf_init(&s->audio, MIB(16));
+    buf_init(&s->said, MIB(1));
     waitlist_init(&s->changed);
     fake_stt_init(&s->stt, session_hello, 1);
     fake_tts_init(&s->tts, session_speaks, 1);
