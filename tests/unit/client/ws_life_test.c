@@ -558,18 +558,26 @@ static void serve_reading_on_demand(struct peer *p, int fd)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
 }
 
-/* Sends until the kernel and we hold more than the mark, then waits for the peer to read. */
+/* Sends until the kernel takes no more and we hold more than the mark. */
+static void fill(struct sock *s)
+{
+    while (ws_client_queued(s->ws) <= MIB(4)) {
+        assert_int_equal(ws_client_send(s->ws, WS_BINARY, true, str_n(big, sizeof big)), 0);
+        for (size_t held = 0; ws_client_queued(s->ws) != held;) {
+            held = ws_client_queued(s->ws);
+            assert_int_equal(task_sleep(1, NULL), 0);
+        }
+    }
+}
+
+/* Then waits for the peer to read. */
 static void body_wait(void *arg)
 {
     struct sock s;
     struct err e = {0};
     (void)arg;
     sock_open(&s, ask(), false);
-    while (ws_client_queued(s.ws) <= MIB(4)) {
-        assert_int_equal(ws_client_send(s.ws, WS_BINARY, true, str_n(big, sizeof big)), 0);
-        if (ws_client_queued(s.ws) % 8 == 0)
-            assert_int_equal(task_yield(NULL), 0);
-    }
+    fill(&s);
     int before = s.drained; /* while the kernel still took all */
     atomic_store(&step, 1);
     assert_int_equal(ws_client_wait_drained(s.ws, &e), 0);
@@ -599,8 +607,7 @@ static void body_wait_in_vain(void *arg)
     struct err e = {0};
     (void)arg;
     sock_open(&s, ask(), false);
-    while (ws_client_queued(s.ws) <= MIB(4))
-        assert_int_equal(ws_client_send(s.ws, WS_BINARY, true, str_n(big, sizeof big)), 0);
+    fill(&s);
     atomic_store(&step, 1);
     assert_int_equal(ws_client_wait_drained(s.ws, &e), -1);
     assert_int_equal(e.code, ERR_CANCELLED);
