@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(gcc cmake ninja-build pkg-config libuv1-dev libcurl4-openssl-dev libssl-dev libboost-context-dev
-    libcjson-dev libsqlite3-dev zlib1g-dev libc6-dev ca-certificates
+    libcjson-dev libjwt-dev libcrypt-dev libsqlite3-dev libmongoc-dev zlib1g-dev libc6-dev ca-certificates
     libavformat-dev libavcodec-dev libswresample-dev libavutil-dev
     flite1-dev libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us libspeexdsp-dev)
 test=(libcmocka-dev curl openssl clang clang-format clang-tidy libclang-rt-dev libhttp-parser-dev

@@ -2,6 +2,7 @@
 
 #include "api/api_impl.h"
 #include "api/audio_files.h"
+#include "api/care_impl.h"
 #include "api/conformance.h"
 #include "api/live_impl.h"
 #include "api/openai_impl.h"
@@ -11,8 +12,25 @@
 #include <stdlib.h>
 
 static const struct door *const doors[] = {
-    &door_system,  &door_chat, &door_aimcs,  &door_conversations, &door_events, &door_pichat,      &door_openai,
-    &door_openapi, &door_live, &door_agents, &door_client_bundle, &door_speech, &door_audio_files, &door_voice_page,
+    &door_system,
+    &door_chat,
+    &door_aimcs,
+    &door_conversations,
+    &door_events,
+    &door_pichat,
+    &door_openai,
+    &door_openapi,
+    &door_live,
+    &door_agents,
+    &door_client_bundle,
+    &door_speech,
+    &door_audio_files,
+    &door_voice_page,
+    &door_accounts,
+    &door_care_agents,
+    &door_care_conversations,
+    &door_livekit,
+    &door_pictures,
 };
 
 /* Model, persona and texts belong to the surface a client came in by, never to a global switch. */
@@ -95,6 +113,28 @@ static void open_live(struct api *api)
     api->echo = conformance_engine(&config.engine, api->config.nloops);
 }
 
+static int keep_audio(void *arg, enum speech_format format, struct str bytes, char name[AUDIO_NAME], struct err *e)
+{
+    return audio_keep_lasting(arg, "response", format, bytes, name, e);
+}
+
+static void drop_audio(void *arg, struct str name)
+{
+    audio_drop(arg, name);
+}
+
+static void open_care(struct api *api)
+{
+    struct care_config config = {
+        .chat = api->chat,
+        .tts = api->config.care_speech ? api->config.tts : NULL,
+        .model = api->config.care_model,
+        .audio = {.arg = api->audio, .keep = keep_audio, .drop = drop_audio},
+    };
+    api->care = care_new(&config);
+    api->pictures = pictures_new(&api->config);
+}
+
 struct api *api_new(const struct api_config *config)
 {
     struct api *api = mem_zalloc(sizeof *api);
@@ -107,6 +147,7 @@ struct api *api_new(const struct api_config *config)
     system_metrics();
     api->bundle = client_bundle_new(config->socketio_client);
     api->audio = audio_files_new(config->audio_path, config->audio_retention, chat_home(api->chat, STR("audio")));
+    open_care(api);
     open_live(api);
     if (config->realtime.provider != API_REALTIME_LOCAL)
         api->realtime = realtime_relay_new(&api->config.realtime);
@@ -175,6 +216,8 @@ struct api *api_free(struct api *api)
     client_bundle_free(api->bundle);
     audio_files_free(api->audio);
     realtime_relay_free(api->realtime);
+    care_free(api->care);
+    pictures_free(api->pictures);
     free(api);
     return NULL;
 }

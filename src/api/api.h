@@ -2,9 +2,11 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "chat/account.h"
 #include "chat/chat.h"
 #include "chat/voice.h"
 #include "client/upstream.h"
+#include "rtc/livekit.h"
 #include "server/server.h"
 #include "server/socketio.h"
 #include "speech/media.h"
@@ -46,6 +48,14 @@ struct api_config {
     uint64_t audio_retention;  /* ms */
     struct voice_policy voice;
     struct api_realtime realtime;
+    struct accounts *accounts;
+    const char *care_model;                /* "": the driver's default */
+    bool care_speech;                      /* replies of customer care are spoken */
+    struct livekit *livekit;               /* NULL: not configured */
+    const char *avatar_path, *upload_path; /* folders of pictures, of other uploads */
+    uint64_t max_file_size;                /* of a picture or an upload, bytes */
+    const char *const *file_types;         /* endings of pictures that may be uploaded: "png" "jpg" … */
+    size_t nfile_types;
     const char *socketio_client; /* folder of the official client's bundles; NULL: where they are installed */
     bool conformance;            /* Socket.IO is what the protocol's black-box suites expect, in place of chat */
 };

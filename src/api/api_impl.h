@@ -3,6 +3,7 @@
 #define API_API_IMPL_H
 
 #include "api/api.h"
+#include "chat/care.h"
 #include "chat/conversation.h"
 #include "chat/room.h"
 #include "chat/turn.h"
@@ -32,6 +33,9 @@ struct api {
     struct client_bundle *bundle;
     struct audio_files *audio;       /* NULL: none is kept */
     struct realtime_relay *realtime; /* NULL: realtime voice is served here */
+    struct care *care;
+    struct pictures *pictures;
+    struct livekit_events *livekit_events; /* webhooks seen */
 };
 
 struct api *api_of(const struct http_request *rq);
@@ -106,7 +110,8 @@ struct door {
 void system_metrics(void);
 
 extern const struct door door_system, door_chat, door_aimcs, door_conversations, door_events, door_pichat, door_openai,
-    door_openapi, door_live, door_agents, door_client_bundle, door_speech, door_audio_files, door_voice_page;
+    door_openapi, door_live, door_agents, door_client_bundle, door_speech, door_audio_files, door_voice_page,
+    door_accounts, door_care_agents, door_care_conversations, door_livekit, door_pictures;
 /* One of them is mounted. */
 extern const struct door door_realtime_local, door_realtime_relay;
 /* Both answer a plain request so: 400. */

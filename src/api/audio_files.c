@@ -353,3 +353,22 @@ static const struct http_route routes[] = {
 };
 
 const struct door door_audio_files = {routes, COUNT(routes), NULL};
+
+int audio_keep_lasting(struct audio_files *files, const char *prefix, enum speech_format format, struct str bytes,
+                       char name[AUDIO_NAME], struct err *e)
+{
+    (void)prefix;
+    return audio_keep(files, format, bytes, name, e);
+}
+
+int audio_keep_upload(struct audio_files *files, const struct audio_upload *upload, char name[AUDIO_NAME],
+                      struct err *e)
+{
+    (void)upload;
+    return audio_keep(files, SPEECH_WAV, STR(""), name, e);
+}
+
+void audio_drop(struct audio_files *files, struct str name)
+{
+    (void)files, (void)name;
+}

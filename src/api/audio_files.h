@@ -8,7 +8,7 @@
 #include "speech/speech.h"
 
 #define AUDIO_FILE_MAX MIB(16)
-#define AUDIO_NAME     48 /* bytes of a name, with the NUL */
+#define AUDIO_NAME     96 /* bytes of a name, with the NUL */
 
 struct audio_files;
 
@@ -25,5 +25,18 @@ struct audio_files *audio_files_free(struct audio_files *files);
  * NOT_CONFIGURED when files is NULL, INTERNAL_ERROR when the disk refuses or there is more than AUDIO_FILE_MAX. */
 int audio_keep(struct audio_files *files, enum speech_format format, struct str bytes, char name[AUDIO_NAME],
                struct err *e);
+
+/* As that, but kept until audio_drop, whatever its age: what a stored conversation points to. The name is
+ * "<prefix>-<ms>-<random>.<format>"; prefix: lower-case letters. */
+int audio_keep_lasting(struct audio_files *files, const char *prefix, enum speech_format format, struct str bytes,
+                       char name[AUDIO_NAME], struct err *e);
+/* A client's recording, kept like that and served with its own type: "<ms>-<random>-<file name, made harmless>". */
+struct audio_upload {
+    struct str name, type, bytes; /* as the client says */
+};
+int audio_keep_upload(struct audio_files *files, const struct audio_upload *upload, char name[AUDIO_NAME],
+                      struct err *e);
+/* Deletes a file that is kept until then, soon; harmless for any other name. Any loop. */
+void audio_drop(struct audio_files *files, struct str name);
 
 #endif

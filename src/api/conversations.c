@@ -1,5 +1,6 @@
 /* Dialect 002 over HTTP: anonymous conversations. */
 #include "api/api_impl.h"
+#include "api/care_impl.h"
 #include "api/private.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -107,8 +108,10 @@ static void end_list(struct http_request *rq)
  * read to its end is cut: the client sees that it is not whole. */
 static void get_all(struct http_request *rq)
 {
-    if (private_refused(rq, STR("")))
+    if (private_is(rq, STR(""))) {
+        care_get_all(rq);
         return;
+    }
     struct conversation_walk walk = {
         .order = CONVERSATION_BY_UPDATED, .messages = STORE_ALL, .each = list_one, .arg = rq};
     struct err e;
@@ -129,8 +132,10 @@ static void get_one(struct http_request *rq)
 {
     struct conversation c;
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (private_is(rq, rq->params[0])) {
+        care_get_one(rq);
         return;
+    }
     if (conversation_get(api_of(rq)->chat, &scope, rq->params[0], STORE_ALL, rq->arena, &c, &e) < 0)
         http_reply_error(rq, &e);
     else
@@ -158,8 +163,10 @@ static void post_one(struct http_request *rq)
 {
     struct conversation c;
     struct err e;
-    if (private_refused(rq, STR("")))
+    if (private_is(rq, STR(""))) {
+        care_post_one(rq);
         return;
+    }
     struct str title = read_title(rq);
     if (!title.p)
         return;
@@ -173,8 +180,10 @@ static void put_one(struct http_request *rq)
 {
     struct conversation c;
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (private_is(rq, rq->params[0])) {
+        care_put_one(rq);
         return;
+    }
     struct str title = read_title(rq);
     if (!title.p)
         return;
@@ -187,8 +196,10 @@ static void put_one(struct http_request *rq)
 static void delete_one(struct http_request *rq)
 {
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (private_is(rq, rq->params[0])) {
+        care_delete_one(rq);
         return;
+    }
     if (conversation_delete(api_of(rq)->chat, &scope, rq->params[0], &e) < 0)
         http_reply_error(rq, &e);
     else

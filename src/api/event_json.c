@@ -15,6 +15,7 @@ const char *event_name(const struct room_event *event)
         [ROOM_TYPING] = "typing",
         [ROOM_READ] = "message_read",
         [ROOM_DELETED] = "deleted",
+        [ROOM_PRIORITY] = "priority",
         [ROOM_NOTICE] = "notice",
     };
     return names[event->type];
@@ -93,6 +94,10 @@ void put_event(struct jw *w, const struct room_event *event)
     case ROOM_READ:
         jw_kstr(w, "messageId", event->message_id);
         jw_kstr(w, "readBy", event->user_id);
+        break;
+    case ROOM_PRIORITY:
+        jw_kstr(w, "priority", event->text);
+        jw_kstr(w, "sentiment", event->code);
         break;
     case ROOM_NOTICE:
         put_notice(w, event);

@@ -47,8 +47,11 @@ static int find(struct http_request *rq)
 {
     struct conversation found;
     struct err e;
-    if (private_refused(rq, rq->params[0]))
+    if (private_is(rq, rq->params[0])) {
+        err_set(&e, ERR_UNAUTHORIZED, NULL);
+        http_reply_error(rq, &e);
         return -1;
+    }
     struct api *api = api_of(rq);
     if (conversation_get(api->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) == 0) {
         if (admit_space(api, admit_has_token(rq), found.space))

@@ -116,6 +116,7 @@ struct blob *live_event_frame(const struct room_event *event)
         return read_frame(event);
     case ROOM_DELETED:
     case ROOM_DELTA:
+    case ROOM_PRIORITY:
     case ROOM_NOTICE:
     case ROOM_EVENT_TYPES:
         break;

@@ -183,7 +183,8 @@ void live_depart(struct sio_socket *s)
 static int replay(struct live_member *member, struct room_event *event, struct err *e)
 {
     bool ends = event->type == ROOM_REPLY_FINISHED || event->type == ROOM_REPLY_FAILED;
-    if (event->type == ROOM_DELTA || event->type == ROOM_TYPING || event->type == ROOM_NOTICE || is_own(member, event))
+    if (event->type == ROOM_DELTA || event->type == ROOM_TYPING || event->type == ROOM_NOTICE ||
+        event->type == ROOM_PRIORITY || is_own(member, event))
         return 0;
     if (!ends) {
         live_send(member, room_event_encoded(event, ROOM_AS_SOCKETIO, live_event_frame));

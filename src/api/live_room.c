@@ -276,6 +276,7 @@ static void take(struct live_room *room, struct room_event *event)
     case ROOM_DELETED:
         end_deleted(room, event);
         break;
+    case ROOM_PRIORITY: /* customer care's own sockets hear of it elsewhere */
     case ROOM_NOTICE:
     case ROOM_EVENT_TYPES:
         break;

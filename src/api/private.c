@@ -1,14 +1,6 @@
 #include "api/private.h"
 
-static bool is_object_id(struct str id)
-{
-    if (id.n != 24)
-        return false;
-    for (size_t i = 0; i < id.n; i++)
-        if (!((id.p[i] >= '0' && id.p[i] <= '9') || (id.p[i] >= 'a' && id.p[i] <= 'f')))
-            return false;
-    return true;
-}
+#include "base/rand.h"
 
 static bool names_private(const struct http_request *rq, struct str id)
 {
@@ -30,12 +22,7 @@ static bool body_is_private(struct str body)
     return wants[0].value.type != JSON_NONE || wants[1].value.type != JSON_NONE;
 }
 
-bool private_refused(struct http_request *rq, struct str id)
+bool private_is(const struct http_request *rq, struct str id)
 {
-    if (!names_private(rq, id) && !body_is_private(rq->body))
-        return false;
-    struct err e;
-    err_set(&e, ERR_UNAUTHORIZED, NULL);
-    http_reply_error(rq, &e);
-    return true;
+    return names_private(rq, id) || body_is_private(rq->body);
 }

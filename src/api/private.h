@@ -6,8 +6,8 @@
 #include "api/api_impl.h"
 
 /* Whether the request is for the private side: an Authorization header that is not the API token, a 24-hex id or one of
- * its own words in place of an id, the query parameter agentId, or a body with agentId or isCallSimulator. It is then
- * answered 401: without accounts nobody can show a valid user token. */
-bool private_refused(struct http_request *rq, struct str id);
+ * its own words in place of an id, the query parameter agentId, or a body with agentId or isCallSimulator. The doors of
+ * customer care (care_impl.h) then answer, and ask for a user's token. */
+bool private_is(const struct http_request *rq, struct str id);
 
 #endif

@@ -12,7 +12,7 @@
 #define FRESH       5000  /* ms in which an upstream that closes has refused the session */
 #define PING        30000 /* ms of silence; and as long again for the answer */
 
-struct session {
+struct relay_session {
     struct websocket *ws;
     struct realtime_relay *relay;
     struct ws_client *up; /* once it is open, until it is closed; it holds a reference to ws */
@@ -29,14 +29,14 @@ struct session {
     bool over;     /* nothing is relayed any more */
 };
 
-static struct session *session_of(struct websocket *ws)
+static struct relay_session *session_of(struct websocket *ws)
 {
     return websocket_user(ws);
 }
 
 /* ---- The end ---- */
 
-static void leave_upstream(struct session *s, uint16_t code)
+static void leave_upstream(struct relay_session *s, uint16_t code)
 {
     s->over = true;
     timer_stop(loop_self(), &s->timer);
@@ -49,7 +49,7 @@ static void leave_upstream(struct session *s, uint16_t code)
 }
 
 /* An error event, unless the upstream broke off inside of a message, then the close frame. */
-static void tell(struct session *s, const struct realtime_refusal *refusal)
+static void tell(struct relay_session *s, const struct realtime_refusal *refusal)
 {
     struct buf event = BUF_INIT(KIB(2));
     realtime_put_error(refusal, &event);
@@ -58,7 +58,7 @@ static void tell(struct session *s, const struct realtime_refusal *refusal)
     websocket_close(s->ws, refusal->close_code, str_c(refusal->text));
 }
 
-static void refuse(struct session *s, const struct realtime_refusal *refusal)
+static void refuse(struct relay_session *s, const struct realtime_refusal *refusal)
 {
     if (s->over)
         return;
@@ -68,7 +68,7 @@ static void refuse(struct session *s, const struct realtime_refusal *refusal)
     tell(s, refusal);
 }
 
-static void refuse_err(struct session *s, const struct err *e)
+static void refuse_err(struct relay_session *s, const struct err *e)
 {
     struct realtime_refusal refusal;
     realtime_refusal_of(&refusal, e);
@@ -77,7 +77,7 @@ static void refuse_err(struct session *s, const struct err *e)
 
 static void on_time(struct timer *timer)
 {
-    struct session *s = container_of(timer, struct session, timer);
+    struct relay_session *s = container_of(timer, struct relay_session, timer);
     struct realtime_refusal refusal;
     struct err e;
     if (!s->admitted) {
@@ -92,7 +92,7 @@ static void on_time(struct timer *timer)
 
 /* ---- From the upstream to the client ---- */
 
-static void pass(struct session *s, enum ws_opcode opcode, bool fin, struct str data)
+static void pass(struct relay_session *s, enum ws_opcode opcode, bool fin, struct str data)
 {
     websocket_send_fragment(s->ws, opcode, fin, data);
     if (UNLIKELY(websocket_queued(s->ws) > CONN_HIGH_MARK) && s->up)
@@ -100,7 +100,7 @@ static void pass(struct session *s, enum ws_opcode opcode, bool fin, struct str 
 }
 
 /* What is to be sent beside a message that was passed. */
-static void send_beside(struct session *s, struct str text)
+static void send_beside(struct relay_session *s, struct str text)
 {
     struct str parts[3];
     size_t n = text.n ? realtime_beside(&s->look, text, parts) : 0;
@@ -108,7 +108,7 @@ static void send_beside(struct session *s, struct str text)
         websocket_send_parts(s->ws, WS_TEXT, parts, n);
 }
 
-static void admit(struct session *s)
+static void admit(struct relay_session *s)
 {
     struct str rest = buf_str(&s->kept), data;
     enum ws_opcode opcode;
@@ -122,7 +122,7 @@ static void admit(struct session *s)
 }
 
 /* The first message waits until its name is known: an error there is a refusal, told in our words. */
-static void first_message(struct session *s, enum ws_opcode opcode, bool fin, struct str data)
+static void first_message(struct relay_session *s, enum ws_opcode opcode, bool fin, struct str data)
 {
     struct realtime_refusal refusal;
     struct str text = realtime_look_at(&s->look, opcode, fin, data);
@@ -144,7 +144,7 @@ static void first_message(struct session *s, enum ws_opcode opcode, bool fin, st
 
 static void up_frame(struct ws_client *up, enum ws_opcode opcode, bool fin, struct str data)
 {
-    struct session *s = session_of(ws_client_user(up));
+    struct relay_session *s = session_of(ws_client_user(up));
     if (UNLIKELY(s->over))
         return;
     if (UNLIKELY(!s->admitted)) {
@@ -162,7 +162,7 @@ static void up_drained(struct ws_client *up)
 }
 
 /* An upstream that is there and soon gone has refused. */
-static bool is_refusal(const struct session *s, uint16_t code)
+static bool is_refusal(const struct relay_session *s, uint16_t code)
 {
     return !s->admitted || (code != WS_NORMAL && loop_now_ms(loop_self()) - s->opened_ms < FRESH);
 }
@@ -170,7 +170,7 @@ static bool is_refusal(const struct session *s, uint16_t code)
 static void up_closed(struct ws_client *up, uint16_t code, struct str reason)
 {
     struct websocket *ws = ws_client_user(up);
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     struct realtime_refusal refusal;
     s->up = NULL;
     if (!s->over) {
@@ -190,7 +190,7 @@ static const struct ws_client_ops up_ops = {.on_frame = up_frame, .on_drained = 
 
 /* ---- From the client to the upstream ---- */
 
-static void to_upstream(struct session *s, enum ws_opcode opcode, bool fin, struct str data)
+static void to_upstream(struct relay_session *s, enum ws_opcode opcode, bool fin, struct str data)
 {
     if (LIKELY(s->up)) {
         ws_client_send(s->up, opcode, fin, data);
@@ -205,7 +205,7 @@ static void to_upstream(struct session *s, enum ws_opcode opcode, bool fin, stru
 
 static void client_frame(struct websocket *ws, enum ws_opcode opcode, bool fin, struct str data)
 {
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     bool begins = opcode != WS_CONTINUATION;
     bool raw = !s->v1 && (begins ? opcode == WS_BINARY : s->audio.under_way);
     if (s->over)
@@ -222,14 +222,14 @@ static void client_frame(struct websocket *ws, enum ws_opcode opcode, bool fin, 
 
 static void client_drained(struct websocket *ws)
 {
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     if (s->up)
         ws_client_pause(s->up, false);
 }
 
 static void client_closed(struct websocket *ws, uint16_t code, struct str reason)
 {
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     (void)reason;
     metric_dec(s->relay->open);
     if (!s->over)
@@ -238,7 +238,7 @@ static void client_closed(struct websocket *ws, uint16_t code, struct str reason
 
 /* ---- The beginning ---- */
 
-static void upstream_is_open(struct session *s, struct ws_client *up)
+static void upstream_is_open(struct relay_session *s, struct ws_client *up)
 {
     struct str rest = buf_str(&s->kept), data;
     enum ws_opcode opcode;
@@ -254,7 +254,7 @@ static void upstream_is_open(struct session *s, struct ws_client *up)
     websocket_pause(s->ws, ws_client_queued(up) > CONN_HIGH_MARK);
 }
 
-static struct ws_client *open_upstream(struct session *s, struct err *e)
+static struct ws_client *open_upstream(struct relay_session *s, struct err *e)
 {
     struct ws_client_request request = {.upstream = s->relay->upstream,
                                         .path = s->wish->path,
@@ -271,7 +271,7 @@ static struct ws_client *open_upstream(struct session *s, struct err *e)
 
 static void opening_main(void *arg)
 {
-    struct session *s = arg;
+    struct relay_session *s = arg;
     struct websocket *ws = websocket_ref(s->ws);
     struct err e;
     struct ws_client *up = open_upstream(s, &e);
@@ -290,7 +290,7 @@ static void opening_main(void *arg)
 
 static void not_configured(struct websocket *ws)
 {
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     s->over = true;
     metric_inc(s->relay->refused);
     websocket_close(ws, WS_INTERNAL, STR("OpenAI API key not configured"));
@@ -299,15 +299,15 @@ static void not_configured(struct websocket *ws)
 static void on_open(struct websocket *ws, struct http_request *rq)
 {
     struct realtime_relay *relay = ((struct api *)websocket_ctx(ws))->realtime;
-    struct session *s = session_of(ws);
+    struct relay_session *s = session_of(ws);
     struct err e;
-    *s = (struct session){.ws = ws,
-                          .relay = relay,
-                          .timer.fn = on_time,
-                          .began_ms = loop_now_ms(loop_self()),
-                          .kept = BUF_INIT(SIZE_MAX),
-                          .look.beta = relay->beta,
-                          .v1 = str_starts(rq->path, STR("/v1/"))};
+    *s = (struct relay_session){.ws = ws,
+                                .relay = relay,
+                                .timer.fn = on_time,
+                                .began_ms = loop_now_ms(loop_self()),
+                                .kept = BUF_INIT(SIZE_MAX),
+                                .look.beta = relay->beta,
+                                .v1 = str_starts(rq->path, STR("/v1/"))};
     metric_inc(relay->open);
     if (!relay->upstream) {
         not_configured(ws);
@@ -331,7 +331,7 @@ static void on_open(struct websocket *ws, struct http_request *rq)
 
 static const struct websocket_ops socket_ops = {
     .max_message = LIMIT_WS_MESSAGE_LARGE,
-    .user_size = sizeof(struct session),
+    .user_size = sizeof(struct relay_session),
     .drain_code = WS_GOING_AWAY,
     .subprotocol = realtime_subprotocol,
     .on_open = on_open,

@@ -5,23 +5,28 @@
 #include "llm/demo/demo.h"
 #include "llm/openai/openai.h"
 #include "llm/pool.h"
+#include "store/mongo/mongo_store.h"
 #include "store/sqlite/sqlite_store.h"
 
 #include <stdlib.h>
 
 const char *drivers_store_name(const struct config *cfg)
 {
-    switch (cfg->store_driver) {
-    case STORE_SQLITE:
-        return "sqlite";
-    }
-    return "";
+    bool address = cfg->store_url && strncmp(cfg->store_url, "mongodb", 7) == 0;
+    return cfg->store_driver == STORE_MONGO || (cfg->store_driver == STORE_AUTO && address) ? "mongo" : "sqlite";
 }
 
 int drivers_open_store(const struct config *cfg, struct store **store, struct err *e)
 {
-    struct store_config config = {.data_dir = cfg->data_dir};
-    return store_open(&store_sqlite, &config, store, e);
+    struct store_config config = {
+        .data_dir = cfg->data_dir,
+        .url = cfg->store_url,
+        .ca_file = cfg->store_ca_file,
+        .connections = (unsigned)cfg->store_connections,
+        .select_ms = (unsigned)cfg->store_select_timeout_ms,
+    };
+    bool mongo = strcmp(drivers_store_name(cfg), "mongo") == 0;
+    return store_open(mongo ? &store_mongo : &store_sqlite, &config, store, e);
 }
 
 struct upstream_config drivers_upstream(const struct config *cfg, const char *url)
@@ -146,4 +151,20 @@ int drivers_open_model(const struct config *cfg, struct llm **llm, struct err *e
 struct llm *drivers_responder(void)
 {
     return llm_demo_new(&(struct llm_demo_config){.model = "demo"});
+}
+
+int drivers_open_livekit(const struct config *cfg, struct livekit **livekit, struct err *e)
+{
+    *livekit = NULL;
+    if (!cfg->livekit_ws_url || !cfg->livekit_api_key || !cfg->livekit_api_secret)
+        return 0;
+    bool plain = strncmp(cfg->livekit_ws_url, "ws:", 3) == 0 || strncmp(cfg->livekit_ws_url, "http:", 5) == 0;
+    struct livekit_config config = {
+        .url = cfg->livekit_ws_url,
+        .api_key = cfg->livekit_api_key,
+        .api_secret = cfg->livekit_api_secret,
+        .upstream = drivers_upstream(cfg, plain ? "http:" : "https:"),
+    };
+    config.upstream.name = "livekit";
+    return (*livekit = livekit_new(&config, e)) ? 0 : -1;
 }

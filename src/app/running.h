@@ -22,6 +22,8 @@ struct running {
     struct media *media;
     struct tts *tts;
     struct stt *stt;
+    struct accounts *accounts;
+    struct livekit *livekit;
     struct tls_context *tls;
     struct chat *chat;
     struct api *api;

@@ -47,6 +47,8 @@ static int open_parts(struct running *r, struct err *e)
         return -1;
     if (r->cfg->tls_cert && !(r->tls = tls_new(r->cfg->tls_cert, r->cfg->tls_key, e)))
         return -1;
+    if (drivers_open_livekit(r->cfg, &r->livekit, e) < 0)
+        return -1;
     r->responder = r->cfg->llm_provider == PROVIDER_NONE ? NULL : drivers_responder();
     r->chat = chat_new(&(struct chat_config){
         .store = r->store,
@@ -60,6 +62,9 @@ static int open_parts(struct running *r, struct err *e)
     if (chat_recover(r->chat, e) < 0)
         return -1;
     settings_make(&r->settings, r->cfg);
+    struct accounts_config accounts = settings_accounts(&r->settings, r);
+    if (!(r->accounts = accounts_new(&accounts, e)))
+        return -1;
     struct api_config api = settings_api(&r->settings, r);
     r->api = api_new(&api);
     struct server_config server = settings_server(&r->settings, r);
@@ -125,10 +130,12 @@ static void close_parts(struct running *r)
     server_free(r->server);
     tls_free(r->tls);
     api_free(r->api);
+    accounts_free(r->accounts);
     chat_free(r->chat);
     tts_free(r->tts);
     stt_free(r->stt);
     media_free(r->media);
+    livekit_free(r->livekit);
     llm_free(r->llm);
     llm_free(r->responder);
     store_close(r->store);

@@ -136,6 +136,20 @@ static struct api_realtime settings_realtime(const struct config *cfg)
     return out;
 }
 
+struct accounts_config settings_accounts(const struct settings *s, const struct running *r)
+{
+    const struct config *cfg = s->cfg;
+    return (struct accounts_config){
+        .store = r->store,
+        .jwt_secret = cfg->jwt_secret,
+        .token_ms = cfg->jwt_expires_in_ms,
+        .refresh_ms = cfg->refresh_expires_in_ms,
+        .cost = (unsigned)cfg->password_cost,
+        .login_max = cfg->rate_limit_login_max,
+        .login_window_ms = cfg->rate_limit_window_ms,
+    };
+}
+
 struct api_config settings_api(const struct settings *s, const struct running *r)
 {
     const struct config *cfg = s->cfg;
@@ -169,6 +183,15 @@ struct api_config settings_api(const struct settings *s, const struct running *r
         .audio_retention = cfg->audio_retention_ms,
         .voice = settings_voice(cfg, r),
         .realtime = settings_realtime(cfg),
+        .accounts = r->accounts,
+        .care_model = cfg->care_model,
+        .care_speech = cfg->care_speech,
+        .livekit = r->livekit,
+        .avatar_path = cfg->avatar_path,
+        .upload_path = cfg->upload_path,
+        .max_file_size = cfg->max_file_size,
+        .file_types = (const char *const *)cfg->allowed_file_types.items,
+        .nfile_types = cfg->allowed_file_types.count,
         .socketio_client = cfg->socketio_client,
         .conformance = cfg->conformance,
     };
@@ -219,4 +242,5 @@ void settings_reload(struct settings *s, struct running *r, struct config *fresh
     api_reconfigure(r->api, &api);
     struct server_config server = settings_server(s, r);
     server_reconfigure(r->server, &server);
+    accounts_limit(r->accounts, fresh->rate_limit_login_max, fresh->rate_limit_window_ms);
 }

@@ -21,6 +21,7 @@ struct settings {
 
 void settings_make(struct settings *s, const struct config *cfg);
 void settings_free(struct settings *s);
+struct accounts_config settings_accounts(const struct settings *s, const struct running *r);
 struct api_config settings_api(const struct settings *s, const struct running *r);
 struct server_config settings_server(const struct settings *s, const struct running *r);
 /* Takes over fresh and gives the server and the doors what may change while running. */

@@ -1,5 +1,6 @@
 #include "base/rand.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 
 #include <errno.h>
@@ -51,6 +52,24 @@ void rand_bytes(void *out, size_t n)
     memcpy(out, from, n);
     explicit_bzero(from, n); /* a byte handed out is not kept: it may be part of a secret */
     pool.left -= n;
+}
+
+void rand_object_id(char out[OBJECT_ID_LEN + 1])
+{
+    unsigned char bytes[OBJECT_ID_LEN / 2];
+    uint32_t now = (uint32_t)(clock_wall_ms() / 1000);
+    for (size_t i = 0; i < sizeof now; i++)
+        bytes[i] = (unsigned char)(now >> (24 - 8 * i));
+    rand_bytes(bytes + sizeof now, sizeof bytes - sizeof now);
+    hex_encode(out, bytes, sizeof bytes);
+}
+
+bool is_object_id(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if (!((text.p[i] >= '0' && text.p[i] <= '9') || (text.p[i] >= 'a' && text.p[i] <= 'f')))
+            return false;
+    return text.n == OBJECT_ID_LEN;
 }
 
 uint64_t rand_u64(void)

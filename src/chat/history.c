@@ -26,6 +26,7 @@ struct collected {
     struct llm_message *messages; /* newest first */
     size_t n, cap;
     size_t budget;
+    size_t most; /* messages */
 };
 
 static void collect(struct turn *turn, struct collected *c, const struct message *m)
@@ -54,7 +55,7 @@ static int take_page(struct turn *turn, struct collected *c, int64_t *before, st
         size_t cost = cost_of(m->content);
         if (!is_said(m))
             continue;
-        if (cost > c->budget)
+        if (cost > c->budget || c->n == c->most)
             return 0;
         c->budget -= cost;
         collect(turn, c, m);
@@ -76,9 +77,10 @@ static int collect_page(struct turn *turn, struct collected *c, int64_t *before,
 
 int history_load(struct turn *turn, struct llm_message **messages, size_t *n, struct err *e)
 {
-    struct str persona = str_c(turn->surface->persona);
+    struct str persona = turn->manner.persona;
     size_t own = cost_of(turn->user_text) + (persona.n ? cost_of(persona) : 0);
-    struct collected c = {.budget = turn->chat->config.history_tokens};
+    struct collected c = {.budget = turn->chat->config.history_tokens,
+                          .most = turn->manner.history ? turn->manner.history : SIZE_MAX};
     c.budget -= MIN(own, c.budget);
     int64_t before = turn->user_seq;
     int more = 1;

@@ -19,6 +19,7 @@ enum room_event_type {
     ROOM_TYPING,         /* user_id, user_name; text "1" or "0" */
     ROOM_READ,           /* message_id was read by user_id */
     ROOM_DELETED,        /* the conversation is gone */
+    ROOM_PRIORITY,       /* the conversation's priority changed: text "high" or "normal", code the sentiment */
     ROOM_NOTICE,         /* to a whole space, of no conversation: message_id, text, code, finish; see chat/notice.h */
     ROOM_EVENT_TYPES
 };

@@ -53,10 +53,32 @@ static int store_begin(const struct begin *b, struct str conversation_id, struct
                          .created_us = now,
                          .updated_us = now},
         .create = rq->create || rq->conversation_id.n == 0,
-        .user = {.role = STR("user"), .content = rq->text, .client_id = rq->client_id, .created_us = now},
+        .user = {.role = STR("user"),
+                 .content = rq->text,
+                 .client_id = rq->client_id,
+                 .meta = rq->user_meta,
+                 .created_us = now},
         .reply = {.id = rq->reply_id, .role = STR("assistant"), .created_us = now},
     };
     return store_turn_begin(b->chat->config.store, b->arena, &begin, done, b->e);
+}
+
+static struct turn_manner manner_of(const struct turn_request *rq, struct arena *arena)
+{
+    static const struct turn_manner none = {.temperature = -1};
+    const struct turn_manner *own = rq->manner ? rq->manner : &none;
+    const struct chat_surface *surface = rq->surface;
+    return (struct turn_manner){
+        .persona = own->persona.n ? arena_str(arena, own->persona) : str_c(surface->persona),
+        .model = own->model.n ? arena_str(arena, own->model) : str_c(surface->model),
+        .temperature = own->temperature >= 0 ? own->temperature : surface->temperature,
+        .max_tokens = own->max_tokens ? own->max_tokens : surface->max_tokens,
+        .history = own->history,
+        .knowledge = arena_str(arena, own->knowledge),
+        .speaker = arena_str(arena, own->speaker),
+        .company = arena_str(arena, own->company),
+        .intent = arena_str(arena, own->intent),
+    };
 }
 
 static struct turn *turn_new(const struct begin *b, struct room_view *view, const struct store_appended *done)
@@ -72,7 +94,7 @@ static struct turn *turn_new(const struct begin *b, struct room_view *view, cons
         .user_message_id = arena_str(arena, done->messages[0].id),
         .reply_id = arena_str(arena, done->messages[1].id),
         .user_text = arena_str(arena, b->request->text),
-        .knowledge = arena_str(arena, b->request->knowledge),
+        .manner = manner_of(b->request, arena),
         .user_seq = done->messages[0].seq,
         .reply_at_us = done->messages[1].created_us,
         .origin = b->request->origin,

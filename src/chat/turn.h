@@ -20,6 +20,17 @@ struct chat_surface {
                                * reply stays empty and is left out of the history */
 };
 
+/* How one turn is answered, where the surface's ways are not meant: by an agent of a user's. */
+struct turn_manner {
+    struct str persona;   /* system message; empty: the surface's */
+    struct str model;     /* empty: the surface's */
+    double temperature;   /* negative: the surface's */
+    int max_tokens;       /* 0: the surface's */
+    unsigned history;     /* how many earlier messages are sent at most; 0: as many as the budget holds */
+    struct str knowledge; /* what the embedded responder answers from (companyInfo) … */
+    struct str speaker, company, intent; /* … in whose name, and about what: see struct llm_request */
+};
+
 struct turn_request {
     const struct chat_surface *surface; /* outlives the turn */
     struct str conversation_id;         /* empty: a new conversation with a new id */
@@ -28,7 +39,8 @@ struct turn_request {
     struct str text;                    /* blank: INVALID_REQUEST "Message is required" */
     struct str client_id;               /* the client's id for this message, empty: none. Repeated: no second turn */
     struct str reply_id;                /* id for the reply, empty: made here */
-    struct str knowledge;               /* for the embedded responder (companyInfo) */
+    struct str user_meta;               /* JSON object kept with the user's message */
+    const struct turn_manner *manner;   /* NULL: the surface's */
     const void *origin;                 /* see struct room_event */
 };
 

@@ -19,7 +19,8 @@ struct turn {
     struct room_view *view; /* pinned */
     struct arena *arena;
     const struct chat_surface *surface;
-    struct str conversation_id, user_message_id, reply_id, user_text, knowledge;
+    struct turn_manner manner; /* with the surface's ways where the request had none */
+    struct str conversation_id, user_message_id, reply_id, user_text;
     int64_t user_seq, reply_at_us;
     const void *origin;
     struct room_cursor begin; /* the place in the log before its first event */

@@ -124,14 +124,17 @@ static int ask(struct turn *turn, struct llm *llm, struct err *e)
     size_t n;
     if (history_load(turn, &messages, &n, e) < 0)
         return -1;
-    const struct chat_surface *surface = turn->surface;
+    const struct turn_manner *manner = &turn->manner;
     struct llm_request rq = {.messages = messages,
                              .nmessages = n,
-                             .model = str_c(surface->model),
-                             .max_tokens = surface->max_tokens,
-                             .temperature = surface->temperature,
+                             .model = manner->model,
+                             .max_tokens = manner->max_tokens,
+                             .temperature = manner->temperature,
                              .stream = true,
-                             .text = turn->knowledge};
+                             .text = manner->knowledge,
+                             .speaker = manner->speaker,
+                             .company = manner->company,
+                             .intent = manner->intent};
     struct llm_stream *s = llm_open(llm, &rq, turn->arena, NULL, e);
     if (!s)
         return -1;

@@ -33,7 +33,7 @@ enum config_speech {
 enum config_noise { NOISE_AUTO, NOISE_OFF, NOISE_NEAR, NOISE_FAR };
 enum config_realtime { REALTIME_AUTO, REALTIME_LOCAL, REALTIME_OPENAI, REALTIME_AZURE, REALTIME_NONE };
 enum config_pool { POOL_ORDER, POOL_WEIGHTED };
-enum config_store { STORE_SQLITE };
+enum config_store { STORE_AUTO, STORE_SQLITE, STORE_MONGO };
 enum config_access_log { ACCESS_LOG_OFF, ACCESS_LOG_COMBINED, ACCESS_LOG_JSON };
 enum config_slow_consumer { SLOW_CLOSE, SLOW_DROP };
 
@@ -101,7 +101,8 @@ struct config {
     char *api_token;
     uint64_t open_dialects; /* enum config_dialect bits */
     char *jwt_secret;
-    uint64_t jwt_expires_in_ms;
+    uint64_t jwt_expires_in_ms, refresh_expires_in_ms;
+    uint64_t password_cost;
     struct config_list frontend_url;  /* origins, lower case, no trailing slash */
     struct config_list cors_origins;  /* likewise; "*" is in cors_any instead */
     uint64_t rate_limit_max_requests; /* 0: off */
@@ -118,7 +119,8 @@ struct config {
     /* Store */
     char *data_dir;
     enum config_store store_driver;
-    char *store_url;
+    char *store_url, *store_ca_file;
+    uint64_t store_connections, store_select_timeout_ms;
 
     /* Models */
     enum config_provider llm_provider;
@@ -164,12 +166,13 @@ struct config {
     char *audio_path;
     uint64_t audio_retention_ms;
 
-    /* Files, other stores, devices: accepted now, used by the parts that bring them */
+    /* Customer care, files; other stores and devices: accepted now, used by the parts that bring them */
+    bool care_speech;
     char *livekit_ws_url, *livekit_api_key, *livekit_api_secret;
     uint64_t max_file_size;
     struct config_list allowed_file_types;
     char *upload_path, *avatar_path;
-    char *mongodb_uri, *cosmos_mongo_uri, *cosmos_endpoint, *cosmos_key, *cosmos_database;
+    char *cosmos_mongo_uri, *cosmos_endpoint, *cosmos_key, *cosmos_database;
     char *cosmos_container_chats, *cosmos_container_messages, *cosmos_container_users, *cosmos_container_settings,
         *cosmos_container_processed_messages;
     bool iot_hub_enable;

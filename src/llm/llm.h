@@ -30,7 +30,10 @@ struct llm_request {
     double temperature; /* negative: not sent */
     bool stream;        /* relays that want one whole JSON reply clear it; chat turns always stream */
     struct str text;    /* what the demo driver may answer from (companyInfo); ignored by others */
-    struct str user;    /* opaque end-user id, "" when none */
+    /* Likewise, each empty when not known: in whose name it answers, of which company, and what the user wants
+     * ("question" "support" "purchase" "cancellation" "general"). */
+    struct str speaker, company, intent;
+    struct str user; /* opaque end-user id, "" when none */
 };
 
 struct llm_usage {

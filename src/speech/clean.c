@@ -1,7 +1,7 @@
 #include "speech/clean.h"
 
+#include "base/library.h"
 #include "base/mem.h"
-#include "speech/library.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -76,6 +76,11 @@ const char *store_driver(const struct store *st)
     return st->ops->name;
 }
 
+bool store_is_up(const struct store *st)
+{
+    return !st->ops->is_up || st->ops->is_up(st);
+}
+
 struct blocking_call {
     struct store *st;
     const struct store_call *call;
@@ -226,6 +231,46 @@ int store_user_update(struct store *st, struct arena *a, const struct user_chang
     set_now(&full.to.updated_us);
     return run_user_update(st, a, &full, out, e);
 }
+
+/* ---- sessions ---- */
+
+int store_session_create(struct store *st, const struct session *session, struct err *e)
+{
+    if (check_id(session->id, "session id", e) < 0 || check_id(session->user_id, "user id", e) < 0 ||
+        check_id(session->token_hash, "token", e) < 0)
+        return -1;
+    struct session full = *session;
+    set_now(&full.created_us);
+    full.used_us = MAX(full.used_us, full.created_us);
+    return run_session_create(st, NULL, &full, NULL, e);
+}
+
+int store_session_rotate(struct store *st, struct arena *a, const struct session_rotation *rotation,
+                         struct session_rotated *out, struct err *e)
+{
+    if (check_id(rotation->token_hash, "token", e) < 0)
+        return -1;
+    struct session_rotation full = *rotation;
+    set_now(&full.now_us);
+    return run_session_rotate(st, a, &full, out, e);
+}
+
+int store_session_delete(struct store *st, struct str id, struct err *e)
+{
+    return run_session_delete(st, NULL, &id, NULL, e);
+}
+
+int store_session_clear(struct store *st, const struct session_clear *clear, int64_t *count, struct err *e)
+{
+    return run_session_clear(st, NULL, clear, count, e);
+}
+
+int store_session_purge(struct store *st, int64_t before_us, int64_t *count, struct err *e)
+{
+    return run_session_purge(st, NULL, &before_us, count, e);
+}
+
+/* ---- agents ---- */
 
 static int check_agent(const struct agent *g, struct err *e)
 {

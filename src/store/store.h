@@ -1,5 +1,6 @@
-/* What the server remembers: users, agents, conversations with their messages, settings, ids of processed device
- * messages, token usage. One contract for every driver (store/sqlite/ today); which one it is, only app/ knows.
+/* What the server remembers: users, their sessions, agents, conversations with their messages, settings, ids of
+ * processed device messages, token usage. One contract for every driver (store/sqlite/, store/mongo/); which one it is,
+ * only app/ knows.
  *
  * Who calls: a task, which is parked meanwhile; or a thread that runs no loop (start-up, tools), which is blocked.
  * Cancelled before the driver began: -1 with CANCELLED (TIMEOUT past a deadline) and nothing happened. Once it began,
@@ -34,6 +35,11 @@ struct store_config {
     uint64_t max_bytes;   /* ceiling of the database; 0: none */
     unsigned busy_ms;     /* how long a change waits for another program's lock; 0: 5000 */
     unsigned readers;     /* threads that read; 0: 2 */
+    /* Drivers of another server: */
+    const char *url;      /* its connection string; holds a password */
+    const char *ca_file;  /* PEM, in place of the system's authorities; NULL: those */
+    unsigned connections; /* at most; 0: 16 */
+    unsigned select_ms;   /* how long to look for the server before a call fails; 0: 2000 */
 };
 
 /* Opens, migrates the schema when it is older, and refuses one that is newer than this build, a folder another
@@ -42,6 +48,8 @@ int store_open(const struct store_ops *driver, const struct store_config *config
 /* Finishes what is queued, then closes. No call may be under way on a task; blocks. Takes NULL, returns NULL. */
 struct store *store_close(struct store *st);
 const char *store_driver(const struct store *st);
+/* Whether the database answered last: for health pages. Any thread. */
+bool store_is_up(const struct store *st);
 
 /* Pages. `limit` 0 means 100, more than STORE_PAGE is STORE_PAGE; a page may be shorter than the limit (it ends early
  * past STORE_PAGE_BYTES of content). The last page has an empty `next`; cursors are opaque and live as long as what
@@ -78,6 +86,42 @@ int store_user_by_email(struct store *st, struct arena *a, struct str email, str
 /* NOT_FOUND; CONFLICT: the e-mail is another user's. updated_us becomes now unless given. */
 int store_user_update(struct store *st, struct arena *a, const struct user_change *change, struct user *out,
                       struct err *e);
+
+/* ---- sessions: what refreshes a user's token ---- */
+
+/* A family of refresh tokens: each use replaces the token, and a token that was replaced ends the family. Only hashes
+ * are kept. */
+struct session {
+    struct str id, user_id;
+    struct str token_hash; /* of the token that is good now */
+    int64_t created_us, used_us, expires_us;
+};
+
+/* Replaces `was` by `token_hash`. */
+struct session_rotation {
+    struct str id, was, token_hash;
+    int64_t now_us, expires_us; /* expires_us becomes the session's */
+};
+
+struct session_rotated {
+    bool reused;            /* another token is good now, so `was` had been replaced before: the session is gone */
+    struct session session; /* as it is now, or was */
+};
+
+/* CONFLICT: the id exists. Whether the user exists is not looked at. */
+int store_session_create(struct store *st, const struct session *session, struct err *e);
+/* In one step, whoever else tries. NOT_FOUND: there is none, or it expired. */
+int store_session_rotate(struct store *st, struct arena *a, const struct session_rotation *rotation,
+                         struct session_rotated *out, struct err *e);
+/* Harmless when there is none. */
+int store_session_delete(struct store *st, struct str id, struct err *e);
+/* All sessions of the user, but `keep` (empty: none is kept). */
+struct session_clear {
+    struct str user_id, keep;
+};
+int store_session_clear(struct store *st, const struct session_clear *clear, int64_t *count, struct err *e);
+/* Forgets those that expired before the time. */
+int store_session_purge(struct store *st, int64_t before_us, int64_t *count, struct err *e);
 
 /* ---- agents ---- */
 

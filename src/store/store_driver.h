@@ -11,6 +11,11 @@
     X(user_get, READ, struct str, struct user)                                                                         \
     X(user_by_email, READ, struct str, struct user)                                                                    \
     X(user_update, WRITE, struct user_change, struct user)                                                             \
+    X(session_create, WRITE, struct session, int64_t)                                                                  \
+    X(session_rotate, WRITE, struct session_rotation, struct session_rotated)                                          \
+    X(session_delete, WRITE, struct str, int64_t)                                                                      \
+    X(session_clear, WRITE, struct session_clear, int64_t)                                                             \
+    X(session_purge, WRITE, int64_t, int64_t)                                                                          \
     X(agent_create, WRITE, struct agent, struct agent)                                                                 \
     X(agent_get, READ, struct agent_ref, struct agent)                                                                 \
     X(agent_update, WRITE, struct agent_change, struct agent)                                                          \
@@ -59,7 +64,8 @@ struct store_ops {
     const char *name; /* the value of STORE_DRIVER */
     unsigned caps;
     int (*open)(const struct store_config *config, struct store **out, struct err *e);
-    void (*close)(struct store *st); /* frees *st */
+    void (*close)(struct store *st);       /* frees *st */
+    bool (*is_up)(const struct store *st); /* NULL: always */
     /* Runs call (with store_call_run) on threads of the driver's own while the caller waits. NULL: store.c runs it,
      * where STORE_BLOCKS says, with conn = the store. */
     int (*submit)(struct store *st, const struct store_call *call, struct err *e);

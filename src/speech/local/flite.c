@@ -1,6 +1,6 @@
 #include "speech/local/flite.h"
 
-#include "speech/library.h"
+#include "base/library.h"
 
 #include <flite/flite.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 #include "speech/local/sphinx.h"
 
+#include "base/library.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "speech/library.h"
 #include "speech/vad.h"
 
 #include <pocketsphinx.h>

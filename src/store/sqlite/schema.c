@@ -50,7 +50,13 @@ static const char version_2[] = //
 
     "CREATE TABLE swept(conversation INTEGER PRIMARY KEY) STRICT;";
 
-static const char *const versions[] = {version_1, version_2};
+static const char version_3[] = //
+    "CREATE TABLE sessions(id TEXT NOT NULL PRIMARY KEY, user_id TEXT NOT NULL, token_hash TEXT NOT NULL,"
+    " created_us INTEGER NOT NULL, used_us INTEGER NOT NULL, expires_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX sessions_user ON sessions(user_id);"
+    "CREATE INDEX sessions_expires ON sessions(expires_us);";
+
+static const char *const versions[] = {version_1, version_2, version_3};
 
 int64_t schema_newest(void)
 {

@@ -88,7 +88,8 @@ static void the_model_gets_what_the_surface_says(struct env *env)
         .space = "chat", .model = "special", .persona = "You are X.", .temperature = 0.5, .max_tokens = 77};
     struct turn_request request = asking("c1", "  question ");
     request.surface = &custom;
-    request.knowledge = STR("We sell trams.");
+    struct turn_manner manner = {.temperature = -1, .knowledge = STR("We sell trams.")};
+    request.manner = &manner;
     request.reply_id = STR("my-reply");
     struct turn_ticket ticket = begin_turn(env, &request);
     assert_str(ticket.reply_id, "my-reply");

@@ -14,13 +14,13 @@ static const struct fake_heard a_word_early[] = {{.partials = {"stop"}, .partial
 
 #define MS(n) ((size_t)24000 * 2 * (n) / 1000)
 
-static void await_audio(struct session *s, size_t bytes)
+static void await_audio(struct voice_call *s, size_t bytes)
 {
     while (s->audio.len < bytes)
         assert_int_equal(waitlist_wait(&s->changed, NULL), 0);
 }
 
-static void begin(struct session *s, struct env *env, const struct fake_heard *heard, const struct step *reply)
+static void begin(struct voice_call *s, struct env *env, const struct fake_heard *heard, const struct step *reply)
 {
     session_init(s, env);
     scripted_set(env->llm, reply, answer);
@@ -29,14 +29,14 @@ static void begin(struct session *s, struct env *env, const struct fake_heard *h
 }
 
 /* The reply was heard up to here, whatever the clock says. */
-static void heard_up_to(struct session *s, uint64_t ms)
+static void heard_up_to(struct voice_call *s, uint64_t ms)
 {
     assert_ok(s->env, voice_truncate(s->v, str_c(s->spoken), ms, &s->env->e));
     await(s, "cut");
     forget_log(s);
 }
 
-static void interrupt_here(struct session *s)
+static void interrupt_here(struct voice_call *s)
 {
     hush(s);
     speak_ms(s, 500);
@@ -45,7 +45,7 @@ static void interrupt_here(struct session *s)
 
 static void words_interrupt_what_is_heard(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, words_at_last, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -70,7 +70,7 @@ static void words_interrupt_what_is_heard(struct env *env)
 
 static void a_partial_is_enough(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, a_word_early, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -88,7 +88,7 @@ static void a_partial_is_enough(struct env *env)
 
 static void long_speech_interrupts_without_words(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     s.policy.interrupt_min_ms = 400;
     session_start(&s);
@@ -110,7 +110,7 @@ static void long_speech_interrupts_without_words(struct env *env)
 
 static void short_speech_does_not(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     s.policy.interrupt_min_ms = 400;
     session_start(&s);
@@ -128,7 +128,7 @@ static void short_speech_does_not(struct env *env)
 
 static void without_resume_speech_interrupts_at_once(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     s.policy.resume = false;
     session_start(&s);
@@ -144,7 +144,7 @@ static void without_resume_speech_interrupts_at_once(struct env *env)
 
 static void a_false_interruption_is_resumed(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -172,7 +172,7 @@ static void a_false_interruption_is_resumed(struct env *env)
 
 static void nothing_is_said_again_that_was_heard(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -192,7 +192,7 @@ static void nothing_is_said_again_that_was_heard(struct env *env)
 }
 
 /* The client has all of the reply, and is still playing it. */
-static void begin_heard_in(struct session *s)
+static void begin_heard_in(struct voice_call *s)
 {
     session_start(s);
     ask_text(s, "a story");
@@ -203,7 +203,7 @@ static void begin_heard_in(struct session *s)
     interrupt_here(s);
 }
 
-static void begin_heard(struct session *s, struct env *env, const struct fake_heard *heard)
+static void begin_heard(struct voice_call *s, struct env *env, const struct fake_heard *heard)
 {
     begin(s, env, heard, whole_story);
     begin_heard_in(s);
@@ -211,7 +211,7 @@ static void begin_heard(struct session *s, struct env *env, const struct fake_he
 
 static void a_reply_that_was_sent_is_cut(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin_heard(&s, env, words_at_last);
     heard_up_to(&s, 1600);
     hush(&s);
@@ -226,7 +226,7 @@ static void a_reply_that_was_sent_is_cut(struct env *env)
 
 static void a_reply_that_was_sent_goes_on(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     char first[VOICE_ID];
     begin_heard(&s, env, no_words);
     heard_up_to(&s, 1600);
@@ -245,7 +245,7 @@ static void a_reply_that_was_sent_goes_on(struct env *env)
 
 static void a_reply_that_was_sent_is_cut_at_once(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, whole_story);
     s.policy.resume = false;
     begin_heard_in(&s);
@@ -256,7 +256,7 @@ static void a_reply_that_was_sent_is_cut_at_once(struct env *env)
 
 static void interruption_that_is_switched_off(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, words_at_last, story);
     s.settings.interrupt_response = false;
     session_start(&s);
@@ -280,7 +280,7 @@ static void interruption_that_is_switched_off(struct env *env)
 /* Another utterance begins before it is known what the first one was. */
 static void every_utterance_must_come_to_nothing(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -308,7 +308,7 @@ static void every_utterance_must_come_to_nothing(struct env *env)
 static void what_is_not_understood_interrupts_nothing(struct env *env)
 {
     static const struct fake_heard failing[] = {{.fail = ERR_UPSTREAM}};
-    struct session s;
+    struct voice_call s;
     begin(&s, env, failing, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -326,7 +326,7 @@ static void what_is_not_understood_interrupts_nothing(struct env *env)
 /* The client stops playing without anybody having spoken; the reply goes on behind that. */
 static void truncating_what_is_spoken(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, no_words, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -349,7 +349,7 @@ static const struct fake_heard part_and_cough[] = {{.final = "the weather"}, {.f
 
 static void words_go_to_the_same_answer(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, two_parts, thinking);
     fake_stt_init(&s.stt, two_parts, 2);
     session_start(&s);
@@ -369,7 +369,7 @@ static void words_go_to_the_same_answer(struct env *env)
 
 static void a_cough_only_delays_the_answer(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, part_and_cough, thinking);
     fake_stt_init(&s.stt, part_and_cough, 2);
     session_start(&s);
@@ -391,7 +391,7 @@ static void a_cough_only_delays_the_answer(struct env *env)
 /* Whatever interrupted it, the question is still there. */
 static void the_question_is_answered_in_any_case(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, part_and_cough, thinking);
     fake_stt_init(&s.stt, part_and_cough, 2);
     s.policy.interrupt_min_ms = 0;
@@ -411,7 +411,7 @@ static void the_question_is_answered_in_any_case(struct env *env)
 
 static void thinking_that_is_not_to_be_interrupted(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, two_parts, thinking);
     fake_stt_init(&s.stt, two_parts, 2);
     s.policy.interrupt_thinking = false;
@@ -438,7 +438,7 @@ static const struct fake_heard first_part_held[] = {{.final = "the weather", .he
 
 static void who_goes_on_speaking_is_waited_for(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, first_part_held, answer);
     fake_stt_init(&s.stt, first_part_held, 2);
     session_start(&s);
@@ -460,7 +460,7 @@ static void who_goes_on_speaking_is_waited_for(struct env *env)
 /* What an official client does by itself when somebody speaks. */
 static void a_client_that_cancels_and_truncates(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, words_at_last, story);
     session_start(&s);
     ask_text(&s, "a story");
@@ -484,7 +484,7 @@ static void a_client_that_cancels_and_truncates(struct env *env)
 
 static void a_text_reply_is_interrupted_too(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, words_at_last, story);
     s.settings.audio = false;
     session_start(&s);
@@ -504,7 +504,7 @@ static void a_text_reply_is_interrupted_too(struct env *env)
 
 static void what_is_cleared_interrupts_nothing(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     begin(&s, env, words_at_last, story);
     session_start(&s);
     ask_text(&s, "a story");

@@ -1,7 +1,7 @@
 /* The items of a session: their places, their ends, and what remains of those that were cut. */
 #include "unit/support/voice_env.h"
 
-static int add(struct session *s, const char *id, const char *after, const char *text)
+static int add(struct voice_call *s, const char *id, const char *after, const char *text)
 {
     struct voice_new_item item = {.id = str_c(id), .after = str_c(after), .kind = VOICE_ITEM_USER, .text = str_c(text)};
     s->in_call = true;
@@ -10,7 +10,7 @@ static int add(struct session *s, const char *id, const char *after, const char 
     return result;
 }
 
-static struct str ids(struct session *s)
+static struct str ids(struct voice_call *s)
 {
     struct buf all = BUF_INIT(MIB(1));
     list_each(at, &s->v->items)
@@ -22,7 +22,7 @@ static struct str ids(struct session *s)
 
 static void items_have_places(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     session_start(&s);
     assert_ok(env, add(&s, "b", "", "two"));
@@ -47,7 +47,7 @@ static void items_have_places(struct env *env)
 
 static void items_too_long_are_refused(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     char *text = mem_alloc(VOICE_ITEM_TEXT + 2);
     memset(text, 'a', VOICE_ITEM_TEXT + 1);
     text[VOICE_ITEM_TEXT + 1] = 0;
@@ -64,7 +64,7 @@ static void items_too_long_are_refused(struct env *env)
 
 static void the_oldest_are_forgotten(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.policy.max_items = 3;
     session_start(&s);
@@ -82,7 +82,7 @@ static void the_oldest_are_forgotten(struct env *env)
 static void deleted_items_are_gone(struct env *env)
 {
     static const struct step slow[] = {SAY("One."), HOLD, SAY(" Two."), DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, slow);
     s.settings.audio = false;
@@ -110,7 +110,7 @@ static void deleted_items_are_gone(struct env *env)
 static void deleting_ends_the_wait(struct env *env)
 {
     static const struct fake_heard never[] = {{.stalled = true}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_stt_init(&s.stt, never, 1);
     session_start(&s);
@@ -143,7 +143,7 @@ static void truncated_items_keep_what_was_heard(struct env *env)
                 {700, "It was a"},
                 {20, ""},
                 {0, ""}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, reply);
     fake_tts_init(&s.tts, at_ease, 2);
@@ -172,7 +172,7 @@ static void cuts_keep_characters_whole(struct env *env)
     static const struct step reply[] = {SAY("\xe6\x98\x94\xe6\x98\x94\xe6\x98\x94\xe6\x98\x94\xe3\x80\x82"),
                                         FINISH("stop"), DONE};
     static const struct fake_said at_ease[] = {{.ms = 1500}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, reply);
     fake_tts_init(&s.tts, at_ease, 1);
@@ -190,7 +190,7 @@ static void cuts_keep_characters_whole(struct env *env)
 
 static void items_of_audio_are_recognized(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     struct buf pcm = BUF_INIT(MIB(1));
     session_init(&s, env);
     session_start(&s);
@@ -217,7 +217,7 @@ static void items_of_audio_are_recognized(struct env *env)
 
 static void the_model_sees_what_fits(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     env->chat->config.history_tokens = 30;
     s.settings.instructions = STR("Brief.");
@@ -240,7 +240,7 @@ static void the_model_sees_what_fits(struct env *env)
 static void the_answer_follows_what_it_answers(struct env *env)
 {
     static const struct step slow[] = {HOLD, SAY("Yes."), DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, slow);
     session_start(&s);

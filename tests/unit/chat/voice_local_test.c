@@ -6,7 +6,7 @@
 #include "unit/speech/local_env.h"
 
 struct local {
-    struct session s;
+    struct voice_call s;
     struct tts *tts;
     struct stt *stt;
     struct llm *demo;

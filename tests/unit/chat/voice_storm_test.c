@@ -13,7 +13,7 @@ struct known {
 };
 
 struct storm {
-    struct session s;
+    struct voice_call s;
     uint64_t seed;
     bool paused;
     struct known responses[KNOWN], items[KNOWN];
@@ -224,7 +224,7 @@ static void run_storm(struct env *env, uint64_t seed)
     static const struct fake_said said[] = {
         {.ms = 300}, {.ms = 5000}, {.held = true, .ms = 700}, {.fail = ERR_UPSTREAM}};
     struct storm *storm = mem_zalloc(sizeof *storm);
-    struct session *s = &storm->s;
+    struct voice_call *s = &storm->s;
     session_init(s, env);
     storm->seed = seed;
     fake_stt_init(&s->stt, heard, COUNT(heard));

@@ -6,7 +6,7 @@ static void a_spoken_turn(struct env *env)
 {
     static const struct step reply[] = {SAY("Good morning. "), SAY("How are"), SAY(" you?"),
                                         FINISH("stop"),        USAGE(11, 7),   DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, reply);
     session_start(&s);
@@ -29,7 +29,7 @@ static void a_spoken_turn(struct env *env)
 static void text_streams_as_it_comes(struct env *env)
 {
     static const struct step reply[] = {SAY("One "), HOLD, SAY("two"), FINISH("stop"), DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, reply);
     s.settings.audio = false;
@@ -47,7 +47,7 @@ static void text_streams_as_it_comes(struct env *env)
 
 static void without_a_synthesizer_replies_are_text(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.policy.tts = NULL;
     session_start(&s);
@@ -60,7 +60,7 @@ static void without_a_synthesizer_replies_are_text(struct env *env)
 
 static void without_detection_the_client_commits(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     uint64_t found;
     session_init(&s, env);
     s.settings.detection = VOICE_DETECT_NONE;
@@ -84,7 +84,7 @@ static void one_response_at_a_time(struct env *env)
 {
     static const struct step reply[] = {HOLD, SAY("Yes."), DONE};
     struct voice_ask ask = {.in_conversation = true};
-    struct session s;
+    struct voice_call s;
     char first[VOICE_ID];
     session_init(&s, env);
     scripted_set(env->llm, reply);
@@ -106,7 +106,7 @@ static void one_response_at_a_time(struct env *env)
 static void nothing_said_makes_no_answer(struct env *env)
 {
     static const struct fake_heard nothing[] = {{.final = ""}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_stt_init(&s.stt, nothing, 1);
     session_start(&s);
@@ -121,7 +121,7 @@ static void nothing_said_makes_no_answer(struct env *env)
 
 static void answers_only_when_asked_to(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.settings.create_response = false;
     session_start(&s);
@@ -137,7 +137,7 @@ static void answers_only_when_asked_to(struct env *env)
 static void what_was_not_understood_is_told(struct env *env)
 {
     static const struct fake_heard failing[] = {{.fail = ERR_UPSTREAM}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_stt_init(&s.stt, failing, 1);
     session_start(&s);
@@ -160,7 +160,7 @@ static void partial_transcripts_continue(struct env *env)
 {
     static const struct fake_heard wavering[] = {
         {.partials = {"i", "i am", "eye", "i am here"}, .partial_ms = 1000, .final = "i am here"}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_stt_init(&s.stt, wavering, 1);
     s.settings.create_response = false;
@@ -182,7 +182,7 @@ static void partial_transcripts_continue(struct env *env)
 
 static void expect_failure(struct env *env, const struct step *script, const char *want)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     env->llm->scripts[MIN(atomic_load(&env->llm->nrequests), SCRIPTED_MAX - 1)] = script;
     env->llm->nscripts = atomic_load(&env->llm->nrequests) + 1;
@@ -220,7 +220,7 @@ static void a_model_that_breaks_off(struct env *env)
 {
     static const struct step reply[] = {SAY("It was a dark night. And"), HOLD, FAIL(ERR_UPSTREAM)};
     static const struct fake_said at_ease[] = {{.ms = 1400}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_tts_init(&s.tts, at_ease, 1);
     scripted_set(env->llm, reply);
@@ -243,7 +243,7 @@ static void synthesis_that_fails(struct env *env)
     static const struct fake_said refused[] = {{.refuse = ERR_UPSTREAM}},
                                   broken[] = {{.ms = 1400}, {.fail = ERR_UPSTREAM}};
     static const struct step reply[] = {SAY("It was a dark night. And then came a very long day."), DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_tts_init(&s.tts, refused, 1);
     session_start(&s);
@@ -268,7 +268,7 @@ static void a_reply_that_stalls_fails(struct env *env)
 {
     static const struct step silent[] = {SAY("Well. "), HANG}, reply[] = {SAY("One two three."), DONE};
     static const struct fake_said stalled[] = {{.stalled = true}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, silent, reply);
     s.policy.stall_timeout_ms = 50;
@@ -288,7 +288,7 @@ static void a_reply_that_stalls_fails(struct env *env)
 
 static void nobody_answers(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     env->chat->config.llm = env->chat->config.responder = NULL;
     session_start(&s);
@@ -302,7 +302,7 @@ static void nobody_answers(struct env *env)
 static void a_paused_client_gets_no_output(struct env *env)
 {
     static const struct step reply[] = {SAY("One two three. Four five six."), DONE};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, reply);
     s.pause_at = VOICE_AUDIO + 1;
@@ -325,7 +325,7 @@ static void a_paused_client_gets_no_output(struct env *env)
 static void audio_goes_no_further_than_it_can_be_heard(struct env *env)
 {
     static const struct fake_said long_speech[] = {{.ms = 40000}};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     fake_tts_init(&s.tts, long_speech, 1);
     session_start(&s);
@@ -356,7 +356,7 @@ static void a_response_beside_the_conversation(struct env *env)
                             .metadata = STR("{\"a\":\"b\"}"),
                             .input = input,
                             .ninput = 1};
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     scripted_set(env->llm, slow, other);
     session_start(&s);
@@ -379,7 +379,7 @@ static void a_response_beside_the_conversation(struct env *env)
 
 static void settings_reach_everybody(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.settings.model = STR("big");
     s.settings.instructions = STR("Be brief.");
@@ -407,7 +407,7 @@ static void settings_reach_everybody(struct env *env)
 
 static void some_settings_stay(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     session_start(&s);
     struct voice_settings other = *voice_settings(s.v);
@@ -429,7 +429,7 @@ static void some_settings_stay(struct env *env)
 
 static void a_silent_user_is_asked(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.settings.idle_timeout_ms = 30;
     session_start(&s);
@@ -447,7 +447,7 @@ static void a_silent_user_is_asked(struct env *env)
 
 static void who_speaks_is_not_idle(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     s.settings.idle_timeout_ms = 60000;
     session_start(&s);
@@ -467,7 +467,7 @@ static void who_speaks_is_not_idle(struct env *env)
 
 static void what_is_cleared_is_not_heard(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     session_start(&s);
     hush(&s);
@@ -487,7 +487,7 @@ static void what_is_cleared_is_not_heard(struct env *env)
 
 static void close_in_state(struct env *env, const char *word, const struct step *script)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     env->llm->scripts[0] = script;
     env->llm->nscripts = 1;
@@ -517,7 +517,7 @@ static void closed_in_every_state(struct env *env)
 
 static void closed_before_anything(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     session_start(&s);
     session_end(&s);
@@ -531,7 +531,7 @@ static void closed_from_inside_of_an_event(struct env *env)
         VOICE_ITEM_DONE,      VOICE_TRANSCRIPT_DONE, VOICE_RESPONSE_CREATED, VOICE_OUTPUT_ADDED,
         VOICE_TEXT,           VOICE_AUDIO,           VOICE_OUTPUT_DONE,      VOICE_RESPONSE_DONE};
     for (size_t i = 0; i < COUNT(types); i++) {
-        struct session s;
+        struct voice_call s;
         session_init(&s, env);
         scripted_set(env->llm, reply);
         s.close_at = types[i] + 1;
@@ -550,7 +550,7 @@ static void closed_from_inside_of_an_event(struct env *env)
 static void many_at_once(struct env *env)
 {
     enum { MANY = 60 };
-    struct session *all = mem_array(MANY, sizeof *all);
+    struct voice_call *all = mem_array(MANY, sizeof *all);
     for (size_t i = 0; i < MANY; i++) {
         session_init(&all[i], env);
         all[i].settings.audio = i % 3 != 0;
@@ -568,7 +568,7 @@ static void many_at_once(struct env *env)
 
 static void an_idle_session_owns_no_task(struct env *env)
 {
-    struct session s;
+    struct voice_call s;
     session_init(&s, env);
     session_start(&s);
     unsigned tasks = task_count();

@@ -194,7 +194,7 @@ static void version_1_is_upgraded(void **state)
     sql(b, version_1);
     open_store(b);
     assert_int_equal(store_stats(b->st, &stats, &b->e), 0);
-    assert_int_equal(stats.schema, 2);
+    assert_int_equal(stats.schema, 3);
     assert_int_equal(store_message_last(b->st, b->a, STR("old"), 10, &page, &b->e), 0);
     assert_int_equal(page.n, 2);
     assert_true(str_eqc(page.items[1].content, "wor"));

@@ -9,7 +9,7 @@
 
 #define RATE 16000
 
-struct session {
+struct voice_call {
     struct env *env;
     struct fake_stt stt;
     struct fake_tts tts;
@@ -37,13 +37,13 @@ static inline const char *session_kind(const struct voice_item *item)
     return kinds[item->kind];
 }
 
-static inline void log_word(struct session *s, const char *word, struct str detail)
+static inline void log_word(struct voice_call *s, const char *word, struct str detail)
 {
     buf_addf(&s->log, "%s%s%s", s->log.len ? " " : "", word, detail.n ? ":" : "");
     buf_str_add(&s->log, detail);
 }
 
-static inline void log_response(struct session *s, const struct voice_response *r)
+static inline void log_response(struct voice_call *s, const struct voice_response *r)
 {
     static const char *const outcomes[] = {"running", "completed", "cancelled", "failed", "incomplete"};
     log_word(s, outcomes[r->outcome],
@@ -56,18 +56,18 @@ static inline void log_response(struct session *s, const struct voice_response *
         s->error = *r->error;
 }
 
-static inline void log_unheard(struct session *s, const struct err *e)
+static inline void log_unheard(struct voice_call *s, const struct err *e)
 {
     s->error = *e;
     log_word(s, "unheard", str_c(err_name(e->code)));
 }
 
-static inline bool log_ends(const struct session *s, const char *word)
+static inline bool log_ends(const struct voice_call *s, const char *word)
 {
     return str_ends(buf_str(&s->log), str_c(word));
 }
 
-static inline void session_log(struct session *s, const struct voice_event *event)
+static inline void session_log(struct voice_call *s, const struct voice_event *event)
 {
     static const char *const names[] = {[VOICE_SPEECH_STARTED] = "started",
                                         [VOICE_SPEECH_STOPPED] = "stopped",
@@ -127,7 +127,7 @@ static inline void session_log(struct session *s, const struct voice_event *even
 
 static inline void session_event(void *arg, const struct voice_event *event)
 {
-    struct session *s = arg;
+    struct voice_call *s = arg;
     assert_null(task_self());
     assert_false(s->in_call);
     session_log(s, event);
@@ -162,7 +162,7 @@ static const struct fake_heard session_hello[] = {{.final = "hello", .confidence
 static const struct fake_said session_speaks[] = {{.ms = 0}};
 
 /* Scripts and settings may be changed between this and session_start. */
-static inline void session_init(struct session *s, struct env *env)
+static inline void session_init(struct voice_call *s, struct env *env)
 {
     memset(s, 0, sizeof *s); /* a literal of this size would lie on the task's stack as well */
     s->env = env;
@@ -185,12 +185,12 @@ static inline void session_init(struct session *s, struct env *env)
     s->settings.input_rate = RATE;
 }
 
-static inline void session_start(struct session *s)
+static inline void session_start(struct voice_call *s)
 {
     s->v = voice_new(s->env->chat, &s->policy, &s->settings, &session_ops, s);
 }
 
-static inline void session_end(struct session *s)
+static inline void session_end(struct voice_call *s)
 {
     s->v = voice_close(s->v);
     buf_free(&s->log);
@@ -199,13 +199,13 @@ static inline void session_end(struct session *s)
 }
 
 /* Parks until the words were logged, as the beginning of one and whole ones behind it. */
-static inline void await(struct session *s, const char *words)
+static inline void await(struct voice_call *s, const char *words)
 {
     while (str_find(buf_str(&s->log), str_c(words)) < 0)
         assert_int_equal(waitlist_wait(&s->changed, NULL), 0);
 }
 
-static inline size_t count_words_of(const struct session *s, const char *word)
+static inline size_t count_words_of(const struct voice_call *s, const char *word)
 {
     struct str rest = buf_str(&s->log);
     size_t n = 0;
@@ -215,14 +215,14 @@ static inline size_t count_words_of(const struct session *s, const char *word)
 }
 
 /* As await, for as many times. */
-static inline void await_times(struct session *s, const char *word, size_t times)
+static inline void await_times(struct voice_call *s, const char *word, size_t times)
 {
     while (count_words_of(s, word) < times)
         assert_int_equal(waitlist_wait(&s->changed, NULL), 0);
 }
 
 /* Everything since the last call. */
-static inline void check_log(struct session *s, const char *want, const char *file, int line)
+static inline void check_log(struct voice_call *s, const char *want, const char *file, int line)
 {
     if (!str_eqc(buf_str(&s->log), want))
         fprintf(stderr, "%s:%d: %s\n", file, line, buf_cstr(&s->log));
@@ -232,14 +232,14 @@ static inline void check_log(struct session *s, const char *want, const char *fi
 #define expect(s, want) check_log((s), (want), __FILE__, __LINE__)
 #define forget_log(s)   buf_clear(&(s)->log)
 
-static inline void hear(struct session *s, const struct buf *pcm)
+static inline void hear(struct voice_call *s, const struct buf *pcm)
 {
     s->in_call = true;
     assert_ok(s->env, voice_append(s->v, buf_str(pcm), &s->env->e));
     s->in_call = false;
 }
 
-static inline void speak_ms(struct session *s, unsigned ms)
+static inline void speak_ms(struct voice_call *s, unsigned ms)
 {
     struct buf pcm = BUF_INIT(MIB(4));
     fake_voice(&pcm, s->settings.input_rate, ms);
@@ -247,7 +247,7 @@ static inline void speak_ms(struct session *s, unsigned ms)
     buf_free(&pcm);
 }
 
-static inline void hush(struct session *s)
+static inline void hush(struct voice_call *s)
 {
     struct buf pcm = BUF_INIT(MIB(4));
     fake_silence(&pcm, s->settings.input_rate, 600);
@@ -256,20 +256,20 @@ static inline void hush(struct session *s)
 }
 
 /* One utterance, from beginning to end. */
-static inline void utter(struct session *s)
+static inline void utter(struct voice_call *s)
 {
     hush(s);
     speak_ms(s, 800);
     hush(s);
 }
 
-static inline void text_item(struct session *s, const char *text)
+static inline void text_item(struct voice_call *s, const char *text)
 {
     struct voice_new_item item = {.kind = VOICE_ITEM_USER, .text = str_c(text)};
     assert_ok(s->env, voice_add_item(s->v, &item, &s->env->e));
 }
 
-static inline int respond_as(struct session *s, const struct voice_ask *ask)
+static inline int respond_as(struct voice_call *s, const struct voice_ask *ask)
 {
     char running[VOICE_ID];
     s->in_call = true;
@@ -280,21 +280,21 @@ static inline int respond_as(struct session *s, const struct voice_ask *ask)
     return result;
 }
 
-static inline void respond(struct session *s)
+static inline void respond(struct voice_call *s)
 {
     struct voice_ask ask = {.in_conversation = true};
     assert_ok(s->env, respond_as(s, &ask));
 }
 
 /* A question in text, and the reply to it begins. */
-static inline void ask_text(struct session *s, const char *text)
+static inline void ask_text(struct voice_call *s, const char *text)
 {
     text_item(s, text);
     respond(s);
 }
 
 /* What the model was asked, as "system:… user:…". The first message is left out when it is the default. */
-static inline struct str asked(struct session *s, size_t request)
+static inline struct str asked(struct voice_call *s, size_t request)
 {
     static const char *const roles[] = {"system", "user", "assistant", "tool"};
     const struct scripted_request *rq = &s->env->llm->requests[request];

@@ -1,4 +1,4 @@
-#include "speech/library.h"
+#include "base/library.h"
 
 #include "base/log.h"
 

@@ -1,6 +1,6 @@
 /* Shared libraries, loaded when they are first needed. */
-#ifndef SPEECH_LIBRARY_H
-#define SPEECH_LIBRARY_H
+#ifndef BASE_LIBRARY_H
+#define BASE_LIBRARY_H
 
 #include "base/err.h"
 
