@@ -5,7 +5,7 @@
 #include "api/api_impl.h"
 #include "api/care_guard.h"
 
-/* ---- JSON: care_shapes.c ---- */
+/* ---- JSON: care_shapes.c, agent_shape.c ---- */
 
 /* {"_id","id","name","email","role"[,"avatar"]} of a user; `times`: createdAt and updatedAt, too. Without the braces.
  */

@@ -16,11 +16,6 @@ void put_user(struct jw *w, const struct user *user, bool times)
     }
 }
 
-void put_agent(struct jw *w, const struct agent *agent, struct arena *arena)
-{
-    (void)w, (void)agent, (void)arena;
-}
-
 void put_care_message(struct jw *w, const struct message *m, struct arena *arena)
 {
     (void)w, (void)m, (void)arena;
