@@ -212,7 +212,7 @@ static void a_newer_schema_is_refused(void **state)
     b->st = store_close(b->st);
     sql(b, "PRAGMA user_version = 99");
     open_refused(b, "schema version 99");
-    sql(b, "PRAGMA user_version = 2");
+    sql(b, "PRAGMA user_version = 3");
     open_store(b);
 }
 
