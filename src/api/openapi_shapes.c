@@ -42,6 +42,47 @@ static const struct openapi_shape shapes[] = {
     {HTTP_GET, "/api/validation/failed", NULL, "Any", NULL, NULL, NULL},
     {HTTP_GET, "/api/validation/summary", NULL, "Any", NULL, NULL, NULL},
     {HTTP_POST, "/api/validation/clear", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_POST, "/api/auth/register", "Registration", "Session", "201", NULL, NULL},
+    {HTTP_POST, "/api/auth/login", "Login", "Session", NULL, NULL, NULL},
+    {HTTP_POST, "/api/auth/refresh", "Refresh", "Session", NULL, NULL, NULL},
+    {HTTP_POST, "/api/auth/logout", "Refresh", "Text", NULL, NULL, NULL},
+    {HTTP_GET, "/api/auth/me", NULL, "User", NULL, NULL, NULL},
+    {HTTP_GET, "/api/auth/profile", NULL, "User", NULL, NULL, NULL},
+    {HTTP_PUT, "/api/auth/profile", "ProfileChange", "User", NULL, NULL, NULL},
+    {HTTP_GET, "/api/agents", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_POST, "/api/agents", "CareAgentForm", "CareAgent", "201", NULL, NULL},
+    {HTTP_GET, "/api/agents/presets", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_GET, "/api/agents/:id", NULL, "CareAgent", NULL, NULL, NULL},
+    {HTTP_PUT, "/api/agents/:id", "CareAgentForm", "CareAgent", NULL, NULL, NULL},
+    {HTTP_DELETE, "/api/agents/:id", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_POST, "/api/agents/:id/test", "Text", "CareAgentTest", NULL, NULL, NULL},
+    {HTTP_POST, "/api/agents/:id/avatar", "Picture", "CareAgent", NULL, NULL, "multipart/form-data"},
+    {HTTP_GET, "/api/company-agents", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_POST, "/api/company-agents", "CareAgentForm", "CareAgent", "201", NULL, NULL},
+    {HTTP_GET, "/api/company-agents/presets", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_GET, "/api/company-agents/:id", NULL, "CareAgent", NULL, NULL, NULL},
+    {HTTP_PUT, "/api/company-agents/:id", "CareAgentForm", "CareAgent", NULL, NULL, NULL},
+    {HTTP_DELETE, "/api/company-agents/:id", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_POST, "/api/company-agents/:id/test", "Text", "CareAgentTest", NULL, NULL, NULL},
+    {HTTP_POST, "/api/company-agents/:id/avatar", "Picture", "CareAgent", NULL, NULL, "multipart/form-data"},
+    {HTTP_GET, "/api/conversations/:id/messages", NULL, "CareMessages", NULL, NULL, NULL},
+    {HTTP_POST, "/api/conversations/:id/messages", "CareSay", "CareReply", "201", NULL, NULL},
+    {HTTP_POST, "/api/conversations/:id/audio", "CareRecording", "CareAudio", NULL, NULL, "multipart/form-data"},
+    {HTTP_PUT, "/api/conversations/:id/end", NULL, "CareConversation", NULL, NULL, NULL},
+    {HTTP_PUT, "/api/conversations/:id/update-title", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/conversations/stats/user/:id", NULL, "CareStats", NULL, NULL, NULL},
+    {HTTP_POST, "/api/conversations/reanalyze-sentiment", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/token", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/create-room", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/join-room", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/create-test-room", NULL, "Any", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/room", "LiveKitRoom", "Any", NULL, NULL, NULL},
+    {HTTP_GET, "/api/livekit/rooms", NULL, "Agents", NULL, NULL, NULL},
+    {HTTP_DELETE, "/api/livekit/rooms/:roomName", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_DELETE, "/api/livekit/room/:id", NULL, "Text", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/webhook", "Any", "Any", NULL, NULL, "application/webhook+json"},
+    {HTTP_GET, "/public/avatars/:name", NULL, "Binary", NULL, "image/png", NULL},
+    {HTTP_GET, "/uploads/:name", NULL, "Binary", NULL, "application/octet-stream", NULL},
     {HTTP_GET, "/socket.io/", NULL, "EventStream", NULL, "text/plain", NULL},
     {HTTP_POST, "/socket.io/", NULL, "EventStream", NULL, "text/html", NULL},
     {HTTP_GET, "/api/socket.io/", NULL, "EventStream", NULL, "text/plain", NULL},
@@ -137,6 +178,55 @@ static const char voice_schemas[] =
     P("AudioUpload", REQUIRED(P("audioData", STRING) "," P("audioFormat", STRING) "," P("language", STRING),
         "\"audioData\"")) ","
     P("Heard", OBJECT(P("text", STRING) "," P("confidence", "{\"type\":\"number\"}") "," P("durationMs", NUMBER)));
+
+static const char care_schemas[] =
+    P("User", REQUIRED(P("_id", STRING) "," P("name", STRING) "," P("email", STRING) ","
+        P("role", ONE_OF_STRINGS("\"user\",\"admin\"")) "," P("avatar", STRING) "," P("createdAt", TIME) ","
+        P("updatedAt", TIME), "\"_id\",\"name\",\"email\",\"role\"")) ","
+    P("Registration", REQUIRED(P("name", STRING) "," P("email", STRING) "," P("password", STRING),
+        "\"name\",\"email\",\"password\"")) ","
+    P("Login", REQUIRED(P("email", STRING) "," P("password", STRING), "\"email\",\"password\"")) ","
+    P("Refresh", OBJECT(P("refreshToken", STRING) "," P("token", STRING))) ","
+    P("Session", REQUIRED(P("token", STRING) "," P("refreshToken", STRING) "," P("user", REF("User")),
+        "\"token\",\"user\"")) ","
+    P("ProfileChange", OBJECT(P("name", STRING) "," P("email", STRING) "," P("password", STRING) ","
+        P("currentPassword", STRING) "," P("avatar", STRING))) ","
+    P("Picture", REQUIRED(P("avatar", REF("Binary")), "\"avatar\"")) ","
+    P("CareAgentForm", REQUIRED(P("name", STRING) "," P("companyName", STRING) "," P("personality", STRING) ","
+        P("companyInfo", STRING) "," P("prompts", ARRAY(STRING)) "," P("preset", STRING) "," P("systemPrompt", STRING) ","
+        P("responseStyle", ONE_OF_STRINGS("\"formal\",\"casual\",\"friendly\",\"professional\"")) ","
+        P("maxTokens", NUMBER) "," P("temperature", "{\"type\":\"number\"}") "," P("voice", STRING) ","
+        P("avatar", STRING), "\"name\",\"companyName\",\"personality\",\"companyInfo\"")) ","
+    P("CareAgent", "{\"allOf\":[" REF("CareAgentForm") "," OBJECT(P("_id", STRING) "," P("userId", STRING) ","
+        P("createdAt", TIME) "," P("updatedAt", TIME)) "]}") ","
+    P("CareAgents", ARRAY(REF("CareAgent"))) ","
+    P("CareAgentTest", OBJECT(P("message", STRING) "," P("agent", ANY) "," P("processingTime", NUMBER)));
+
+static const char care_conversation_schemas[] =
+    P("CareMessage", REQUIRED(P("_id", STRING) "," P("role", ONE_OF_STRINGS("\"user\",\"assistant\",\"system\"")) ","
+        P("content", STRING) "," P("timestamp", TIME) "," P("audioUrl", STRING) ","
+        P("metadata", OBJECT(P("sentiment", STRING) "," P("intent", STRING) "," P("confidence", "{\"type\":\"number\"}"))),
+        "\"_id\",\"role\",\"content\",\"timestamp\"")) ","
+    P("CareMessages", ARRAY(REF("CareMessage"))) ","
+    P("CareConversation", REQUIRED(P("_id", STRING) "," P("userId", STRING) "," P("agentId", STRING) ","
+        P("title", STRING) "," P("status", ONE_OF_STRINGS("\"active\",\"completed\",\"archived\"")) ","
+        P("priority", ONE_OF_STRINGS("\"high\",\"normal\"")) "," P("messages", REF("CareMessages")) ","
+        P("metadata", OBJECT(P("created", TIME) "," P("updated", TIME) "," P("duration", NUMBER) ","
+            P("sentiment", STRING) "," P("intents", ARRAY(STRING)))) ","
+        P("analytics", OBJECT(P("duration", NUMBER) "," P("messageCount", NUMBER) "," P("sentiment", STRING) ","
+            P("satisfaction", "{\"type\":\"number\"}"))), "\"_id\",\"title\",\"messages\",\"metadata\"")) ","
+    P("CareSay", REQUIRED(P("content", STRING) "," P("role", STRING) "," P("clientMessageId", STRING), "\"content\"")) ","
+    P("CareReply", "{\"allOf\":[" REF("CareMessage") "," OBJECT(P("title", STRING)) "]}") ","
+    P("CareRecording", REQUIRED(P("audio", REF("Binary")) "," P("transcript", STRING), "\"audio\"")) ","
+    P("CareAudio", OBJECT(P("audioUrl", STRING) "," P("transcript", STRING))) ","
+    P("CareStats", OBJECT(P("totalCalls", NUMBER) "," P("averageDuration", NUMBER) ","
+        P("lastActivity", "{\"type\":[\"string\",\"null\"]}") "," P("sentimentBreakdown", ANY) ","
+        P("totalMessages", NUMBER) "," P("companiesInteractedWith", ARRAY(STRING)))) ","
+    P("LiveKitJoin", REQUIRED(P("roomName", STRING) "," P("participantName", STRING) "," P("participantIdentity", STRING),
+        "\"roomName\",\"participantName\",\"participantIdentity\"")) ","
+    P("LiveKitAccess", OBJECT(P("participantToken", STRING) "," P("roomToken", STRING) "," P("wsUrl", STRING) ","
+        P("roomName", STRING))) ","
+    P("LiveKitRoom", OBJECT(P("roomName", STRING) "," P("emptyTimeout", NUMBER) "," P("maxParticipants", NUMBER)));
 /* clang-format on */
 
-const char *const openapi_schemas[] = {chat_schemas, voice_schemas, NULL};
+const char *const openapi_schemas[] = {chat_schemas, voice_schemas, care_schemas, care_conversation_schemas, NULL};
