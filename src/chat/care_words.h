@@ -8,6 +8,8 @@
 
 /* The agent of the call simulator (clients' contract: Sigma of "Zero to Hero"). */
 extern const struct agent care_demo;
+/* Whether it is this one or a copy of it. */
+bool care_is_demo(const struct agent *agent);
 #define CARE_DEMO_VOICE "onyx"
 #define CARE_VOICE      "alloy"
 
@@ -26,8 +28,8 @@ struct str care_title_rest(int64_t wall_ms, struct arena *arena);
 struct str care_title_clean(struct str answer, struct arena *arena);
 
 /* System prompts. care_prompt: the agent's own systemPrompt, or who it is, how it speaks, what it knows, its prompts,
- * with the persona of a company it stands for or that the customer named (may be NULL), and that the customer is upset
- * or in a hurry (`urgent`). */
+ * with the persona of a company it stands for or that the customer named (may be NULL; an agent of another company does
+ * not take it), and that the customer is upset or in a hurry (`urgent`). */
 struct str care_prompt(const struct agent *agent, const struct company *company, bool urgent, struct arena *arena);
 extern const char *const care_prompt_title;     /* asks for 3 to 6 words */
 extern const char *const care_prompt_sentiment; /* asks for one of the four words */
