@@ -1,11 +1,13 @@
 // One parley process for a test: own data folder, own port, watched for crashes and sanitizer reports.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sharedMongo, withDatabase } from './mongo.mjs';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 export const BINARY = path.resolve(ROOT, process.env.PARLEY_BIN ?? 'build/parley');
@@ -31,10 +33,32 @@ function environment(env, dataDir) {
 
 export const temporaryFolder = () => mkdtemp(path.join(os.tmpdir(), 'parley-e2e-'));
 
+/** With PARLEY_TEST_STORE=mongo, servers keep all in MongoDB, each folder in a database of its own; but a test that names a
+ * store gets that one. */
+async function storeOf(env, folder) {
+    const named = ['STORE_DRIVER', 'STORE_URL', 'MONGODB_URI'].some((name) => name in env);
+    if (process.env.PARLEY_TEST_STORE !== 'mongo' || named) {
+        return {};
+    }
+    const database = `parley_test_${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
+    return { STORE_URL: withDatabase(await sharedMongo(), database) };
+}
+
+async function dropStore({ STORE_URL }) {
+    if (STORE_URL) {
+        const { MongoClient } = await import('mongodb');
+        const client = new MongoClient(STORE_URL);
+        await client.db().dropDatabase();
+        await client.close();
+    }
+}
+
 /** Runs the binary to its end: { code, signal, stdout, stderr }. */
 export async function run(args, { env = {}, cwd, input = '' } = {}) {
     const folder = cwd ?? (await temporaryFolder());
-    const child = spawn(BINARY, args, { cwd: folder, env: environment(env, path.join(folder, 'data')) });
+    const store = await storeOf(env, folder);
+    const merged = environment({ ...store, ...env }, path.join(folder, 'data'));
+    const child = spawn(BINARY, args, { cwd: folder, env: merged });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk) => (stdout += chunk));
@@ -44,6 +68,7 @@ export async function run(args, { env = {}, cwd, input = '' } = {}) {
     const [code, signal] = await once(child, 'close');
     if (!cwd) {
         await rm(folder, { recursive: true, force: true });
+        await dropStore(store);
     }
     assert.doesNotMatch(stderr, SANITIZER);
     return { code, signal, stdout, stderr };
@@ -82,10 +107,11 @@ export class Server {
     async start(ports = 1) {
         this.stderr = '';
         this.ports = [];
+        this.store = await storeOf(this.env, this.folder);
         const [command, ...args] = [...this.wrapper, BINARY, ...this.args];
         this.child = spawn(command, args, {
             cwd: this.folder,
-            env: environment(this.env, this.dataDir),
+            env: environment({ ...this.store, ...this.env }, this.dataDir),
             stdio: ['ignore', 'pipe', 'pipe'],
         });
         const { child } = this;
@@ -151,6 +177,7 @@ export class Server {
 
     async remove() {
         await rm(this.folder, { recursive: true, force: true });
+        await dropStore(this.store ?? {});
     }
 
     fetch(pathname, options = {}) {
