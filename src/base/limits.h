@@ -26,5 +26,12 @@
 #define LIMIT_SIO_LOST         65536   /* lost Socket.IO clients of one loop: the first lost gets a new session */
 #define LIMIT_SIO_HELD         1024    /* messages of a client that wait while it is recovered: its connection ends */
 #define LIMIT_TURN_QUEUE       64      /* turns waiting in one conversation: 429 */
+#define LIMIT_AGENT_TEXT       KIB(32) /* each longer text of a user's agent, bytes: invalid request */
+#define LIMIT_AGENT_PROMPT     KIB(4)  /* one of its prompts, bytes: likewise */
+#define LIMIT_AGENT_PROMPTS    64      /* its prompts: likewise */
+#define LIMIT_PICTURE_SIDE     4096    /* width or height of an uploaded picture: invalid request */
+#define LIMIT_PICTURE_PIXELS   MIB(16) /* both multiplied: likewise */
+#define LIMIT_PICTURE_FRAMES   256     /* pictures of an animation: likewise */
+#define LIMIT_PICTURE_PARTS    16384   /* chunks, segments or blocks of one: likewise */
 
 #endif
