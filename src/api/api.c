@@ -5,6 +5,7 @@
 #include "api/care_impl.h"
 #include "api/conformance.h"
 #include "api/live_impl.h"
+#include "api/livekit_impl.h"
 #include "api/openai_impl.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -148,6 +149,7 @@ struct api *api_new(const struct api_config *config)
     api->bundle = client_bundle_new(config->socketio_client);
     api->audio = audio_files_new(config->audio_path, config->audio_retention, chat_home(api->chat, STR("audio")));
     open_care(api);
+    api->livekit_events = livekit_events_new();
     open_live(api);
     if (config->realtime.provider != API_REALTIME_LOCAL)
         api->realtime = realtime_relay_new(&api->config.realtime);
@@ -218,6 +220,7 @@ struct api *api_free(struct api *api)
     realtime_relay_free(api->realtime);
     care_free(api->care);
     pictures_free(api->pictures);
+    livekit_events_free(api->livekit_events);
     free(api);
     return NULL;
 }

@@ -11,6 +11,8 @@
 
 struct livekit;
 
+#define LIVEKIT_NAME 256 /* of an identity, a participant or a room: bytes, by the server's own rule */
+
 struct livekit_config {
     const char *url; /* LIVEKIT_WS_URL: with or without scheme; wss unless ws:// or http:// is written */
     const char *api_key, *api_secret;
