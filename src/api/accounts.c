@@ -1,15 +1,175 @@
 /* Accounts of users (dialect 003): /api/auth. */
 #include "api/care_impl.h"
 
+#include "auth/token.h"
+
+#define REPLY_MAX KIB(256)
+
+/* ---- the body ---- */
+
+enum { NAME, EMAIL, PASSWORD, FIELDS };
+
+static const char *const required[FIELDS] = {"Name is required", "Email is required", "Password is required"};
+
+struct credentials {
+    struct str fields[FIELDS];
+};
+
+static int read_body(struct http_request *rq, struct json_want *wants, size_t n, struct err *e)
+{
+    enum json_type root;
+    if (str_trim(rq->body).n == 0)
+        return 0; /* as an object without members */
+    if (json_scan(rq->body, wants, n, &root, e) < 0)
+        return -1;
+    return root == JSON_OBJECT ? 0 : err_set(e, ERR_INVALID_REQUEST, "The body must be a JSON object");
+}
+
+static int read_credentials(struct http_request *rq, struct credentials *out, struct err *e)
+{
+    struct json_want wants[FIELDS] = {{.path = "name"}, {.path = "email"}, {.path = "password"}};
+    if (read_body(rq, wants, FIELDS, e) < 0)
+        return -1;
+    for (size_t i = 0; i < FIELDS; i++)
+        out->fields[i] = want_text(rq->arena, &wants[i].value);
+    return 0;
+}
+
+/* 400 with a text for each field that is missing, from `first` on. False when none is. */
+static bool reply_missing(struct http_request *rq, const struct credentials *given, size_t first, struct str text)
+{
+    static const char *const names[FIELDS] = {"name", "email", "password"};
+    struct err e;
+    bool missing = false;
+    for (size_t i = first; i < FIELDS; i++)
+        missing = missing || !given->fields[i].n;
+    if (!missing)
+        return false;
+    err_set(&e, ERR_INVALID_REQUEST, "%.*s", STR_ARG(text));
+    struct jw w = reply_writer(rq, REPLY_MAX);
+    jw_obj(&w);
+    put_error(&w, &e);
+    jw_key(&w, "fields");
+    jw_obj(&w);
+    for (size_t i = first; i < FIELDS; i++)
+        if (given->fields[i].n)
+            jw_knull(&w, names[i]);
+        else
+            jw_kstr(&w, names[i], str_c(required[i]));
+    jw_end_obj(&w);
+    jw_end_obj(&w);
+    http_reply_jw(rq, 400, &w);
+    return true;
+}
+
+/* ---- replies ---- */
+
+/* What went wrong in here is told in the dialect's words. */
+static void reply_failure(struct http_request *rq, struct err *e, const char *text)
+{
+    if (e->status == 500)
+        err_set(e, ERR_INTERNAL_ERROR, "%s", text);
+    http_reply_error(rq, e);
+}
+
+static void reply_session(struct http_request *rq, int status, const struct account_session *session)
+{
+    struct jw w = reply_writer(rq, REPLY_MAX);
+    jw_obj(&w);
+    jw_kstr(&w, "token", session->token);
+    if (session->refresh_token.n)
+        jw_kstr(&w, "refreshToken", session->refresh_token);
+    jw_key(&w, "user");
+    jw_obj(&w);
+    put_user(&w, &session->user, false);
+    jw_end_obj(&w);
+    jw_end_obj(&w);
+    http_reply_jw(rq, status, &w);
+}
+
+static void reply_user(struct http_request *rq, const struct user *user, bool times)
+{
+    struct jw w = reply_writer(rq, REPLY_MAX);
+    jw_obj(&w);
+    put_user(&w, user, times);
+    jw_end_obj(&w);
+    http_reply_jw(rq, 200, &w);
+}
+
+/* ---- coming in ---- */
+
+static struct account_form form_of(const struct http_request *rq, const struct credentials *given)
+{
+    return (struct account_form){.name = given->fields[NAME],
+                                 .email = given->fields[EMAIL],
+                                 .password = given->fields[PASSWORD],
+                                 .address = rq->address};
+}
+
+static void post_register(struct http_request *rq)
+{
+    struct err e;
+    struct credentials given;
+    struct account_session session;
+    if (read_credentials(rq, &given, &e) < 0) {
+        http_reply_error(rq, &e);
+        return;
+    }
+    if (reply_missing(rq, &given, NAME, STR("All fields are required")))
+        return;
+    struct account_form form = form_of(rq, &given);
+    if (account_register(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
+        reply_failure(rq, &e, "Server error during registration");
+    else
+        reply_session(rq, 201, &session);
+}
+
+static void post_login(struct http_request *rq)
+{
+    struct err e;
+    struct credentials given;
+    struct account_session session;
+    if (read_credentials(rq, &given, &e) < 0) {
+        http_reply_error(rq, &e);
+        return;
+    }
+    if (reply_missing(rq, &given, EMAIL, STR("Email and password are required")))
+        return;
+    struct account_form form = form_of(rq, &given);
+    if (account_login(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
+        reply_failure(rq, &e, "Server error during login");
+    else
+        reply_session(rq, 200, &session);
+}
+
+/* ---- who one is ---- */
+
 static void get_me(struct http_request *rq)
 {
     struct err e;
-    err_set(&e, ERR_NOT_CONFIGURED, NULL);
+    struct user user;
+    struct str token = bearer_token(http_request_header(rq, STR("authorization")));
+    if (!token.n)
+        err_set(&e, ERR_UNAUTHORIZED, "No token provided");
+    else if (account_named(api_of(rq)->config.accounts, token, rq->arena, &user, &e) == 0) {
+        reply_user(rq, &user, false);
+        return;
+    }
     http_reply_error(rq, &e);
 }
 
+static void get_profile(struct http_request *rq)
+{
+    struct user user;
+    if (care_guard(rq, &user) == 0)
+        reply_user(rq, &user, true);
+}
+
 static const struct http_route routes[] = {
+    {HTTP_POST, "/api/auth/register", post_register, NULL, KIB(64), NULL, "Makes an account"},
+    {HTTP_POST, "/api/auth/login", post_login, NULL, KIB(64), NULL, "A token for an e-mail address and a password"},
     {HTTP_GET, "/api/auth/me", get_me, NULL, 0, NULL, "The user of the token"},
+    {HTTP_GET, "/api/auth/profile", get_profile, NULL, 0, NULL, "The profile of the token's user"},
 };
 
 const struct door door_accounts = {routes, COUNT(routes), NULL};

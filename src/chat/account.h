@@ -56,6 +56,8 @@ int account_logout(struct accounts *accounts, struct str refresh_token, struct e
 /* The user of a token that is good now: signed, not expired, of a user who exists and did not change the password
  * since. UNAUTHORIZED "Please authenticate."; STORE_UNAVAILABLE. */
 int account_of_token(struct accounts *accounts, struct str token, struct arena *arena, struct user *out, struct err *e);
+/* The same for a client that asks who it is: UNAUTHORIZED "Invalid token", NOT_FOUND "User not found". */
+int account_named(struct accounts *accounts, struct str token, struct arena *arena, struct user *out, struct err *e);
 /* Whether it was signed here and did not expire: for doors that ask no more than that. Outside of tasks, too. */
 bool account_is_token(struct accounts *accounts, struct str token);
 /* NOT_FOUND "User not found". */

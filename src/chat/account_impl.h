@@ -1,0 +1,38 @@
+/* Private to the account_*.c files. */
+#ifndef CHAT_ACCOUNT_IMPL_H
+#define CHAT_ACCOUNT_IMPL_H
+
+#include "auth/password.h"
+#include "chat/account.h"
+#include "loop/workers.h"
+
+#include <stdatomic.h>
+
+struct accounts {
+    struct accounts_config config;
+    struct str key;             /* signs tokens */
+    char *own_key;              /* NULL: the configured one */
+    char nobody[PASSWORD_HASH]; /* of a password nobody has, at the cost of the others */
+    struct workers *workers;    /* hash passwords */
+    _Atomic int64_t purged_us;  /* when sessions that expired were last deleted */
+};
+
+/* ---- tokens: account_token.c ---- */
+
+/* The key kept in the store, made the first time. */
+int account_own_key(struct accounts *accounts, struct err *e);
+/* What a user gets who proved who it is: a new session. The user is in out->user already. */
+int account_open_session(struct accounts *accounts, struct arena *arena, struct account_session *out, struct err *e);
+/* A token (JWT) alone. */
+int account_sign(struct accounts *accounts, struct arena *arena, const struct user *user, struct str *out,
+                 struct err *e);
+/* user.meta with the version that makes tokens of earlier ones invalid. */
+struct str account_next_version(const struct user *user, struct arena *arena);
+
+/* ---- passwords: account_password.c ---- */
+
+int account_hash(struct accounts *accounts, struct str password, struct arena *arena, struct str *hash, struct err *e);
+/* 0; UNAUTHORIZED "Invalid credentials" when it is not the hash's. An empty hash takes as long. */
+int account_match(struct accounts *accounts, struct str password, struct str hash, struct err *e);
+
+#endif
