@@ -1,6 +1,6 @@
 /* Requests per client and window, shared by all loops. A client is an IPv4 address or an IPv6 /64. Its window begins
- * with its first request and lasts window_ms. Memory is bounded: finished windows go, and past RATE_LIMIT_CLIENTS the
- * oldest window gives way. All functions: any thread. */
+ * with its first request and lasts window_ms. Memory is bounded, to RATE_LIMIT_CLIENTS windows (base/tally.h). All
+ * functions: any thread. */
 #ifndef SERVER_RATE_LIMIT_H
 #define SERVER_RATE_LIMIT_H
 
