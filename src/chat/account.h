@@ -73,5 +73,7 @@ struct account_change {
 };
 int account_update(struct accounts *accounts, const struct account_change *change, struct arena *arena,
                    struct account_session *out, struct err *e);
+/* UNAUTHORIZED "Invalid credentials" when it is not the user's; counts as a try to log in. */
+int account_check_password(struct accounts *accounts, const struct user *user, struct str password, struct err *e);
 
 #endif

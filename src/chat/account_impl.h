@@ -8,13 +8,17 @@
 
 #include <stdatomic.h>
 
+struct tally;
+
 struct accounts {
     struct accounts_config config;
-    struct str key;             /* signs tokens */
-    char *own_key;              /* NULL: the configured one */
-    char nobody[PASSWORD_HASH]; /* of a password nobody has, at the cost of the others */
-    struct workers *workers;    /* hash passwords */
-    _Atomic int64_t purged_us;  /* when sessions that expired were last deleted */
+    struct str key;                      /* signs tokens */
+    char *own_key;                       /* NULL: the configured one */
+    char nobody[PASSWORD_HASH];          /* of a password nobody has, at the cost of the others */
+    struct workers *workers;             /* hash passwords */
+    struct tally *by_email, *by_address; /* tries to come in */
+    _Atomic uint64_t login_max, login_window_ms;
+    _Atomic int64_t purged_us; /* when sessions that expired were last deleted */
 };
 
 /* ---- tokens: account_token.c ---- */
@@ -28,6 +32,13 @@ int account_sign(struct accounts *accounts, struct arena *arena, const struct us
                  struct err *e);
 /* user.meta with the version that makes tokens of earlier ones invalid. */
 struct str account_next_version(const struct user *user, struct arena *arena);
+
+/* ---- limits: account_limit.c ---- */
+
+void account_limits_open(struct accounts *accounts);
+void account_limits_close(struct accounts *accounts);
+/* Counts a try to come in. RATE_LIMIT_EXCEEDED. An empty string is not counted. */
+int account_take_try(struct accounts *accounts, struct str email, struct str address, struct err *e);
 
 /* ---- passwords: account_password.c ---- */
 
