@@ -103,7 +103,7 @@ void api_error_body(void *arg, struct str path, const struct err *e, struct buf 
 static void open_live(struct api *api)
 {
     struct sio_config config = api->config.socketio;
-    config.marks = live_marks;
+    config.remember = live_remember;
     api->rooms = live_loops_new(api, api->config.nloops);
     if (!api->config.conformance) {
         api->live = sio_new(&config, live_namespaces, live_namespace_count, api, api->config.nloops);

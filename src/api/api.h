@@ -38,7 +38,7 @@ struct api_config {
     const char *aimcs_model, *openai_model, *chat_model, *pichat_model; /* "": the driver's default */
     const char *ai_endpoint, *ai_deployment;                            /* shown by /api/status; never a key */
     const char *store_name, *llm_name;                                  /* drivers, for health pages */
-    struct sio_config socketio;                                         /* `marks` is the api's own */
+    struct sio_config socketio;                                         /* `remember` is the api's own */
     size_t nloops;
     struct tts *tts;           /* NULL: nobody speaks */
     struct stt *stt;           /* NULL: nobody listens */

@@ -1,38 +1,100 @@
 /* The chat dialect's door on Socket.IO: its routes, its namespace, its state per loop. */
 #include "api/live_impl.h"
 
+#include "api/care_live_impl.h"
+#include "auth/token.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 
-uint32_t live_marks(void *api, const struct http_request *rq)
+#define TOKEN_MAX KIB(4)
+
+/* ---- what a client shows of itself ---- */
+
+static bool is_user_token(const struct api *api, struct str token)
 {
-    return admit_shows_token(api, rq, true) ? LIVE_MARK_TOKEN : 0;
+    return api->config.accounts && account_is_token(api->config.accounts, token);
 }
 
-static bool auth_has_token(const struct api *api, const struct json_value *auth)
+static bool lets_in(const struct api *api, struct str token)
+{
+    return admit_is_token(api, token) || is_user_token(api, token);
+}
+
+/* Of a token in the header and one in the address the one that is good, if only one is. */
+struct blob *live_remember(void *arg, const struct http_request *rq)
+{
+    const struct api *api = arg;
+    struct buf value = BUF_INIT(TOKEN_MAX);
+    struct str header = bearer_token(http_request_header(rq, STR("authorization"))), query = STR_NONE;
+    if (http_query_get(&value, rq->query, STR("token")) == 1)
+        query = buf_str(&value);
+    bool by_query = query.n && (!header.n || (!lets_in(api, header) && lets_in(api, query)));
+    struct str shown = by_query ? query : header;
+    struct blob *kept = shown.n && shown.n <= TOKEN_MAX ? blob_new(shown) : NULL;
+    buf_free(&value);
+    return kept;
+}
+
+static struct str auth_token(const struct json_value *auth, struct buf *scratch)
 {
     struct json_iter it = json_iter(auth);
-    struct json_value key, value;
-    struct buf scratch = BUF_INIT(KIB(4));
-    bool match = false;
+    struct json_value key, value, token = {.type = JSON_NONE};
     while (json_each(&it, &key, &value))
-        if (str_eqc(key.raw, "token") && value.type == JSON_STRING)
-            match = admit_is_token(api, json_text(&value, &scratch));
-    buf_free(&scratch);
-    return match;
+        if (str_eqc(key.raw, "token"))
+            token = value;
+    return token.type == JSON_STRING ? json_text(&token, scratch) : STR_NONE;
 }
 
+/* Three parts with dots between: meant as a user's, good or not. */
+static bool looks_like_jwt(struct str token)
+{
+    size_t dots = 0;
+    for (size_t i = 0; i < token.n; i++)
+        dots += token.p[i] == '.';
+    return dots == 2;
+}
+
+static struct str user_token_of(const struct api *api, const struct str *shown, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (looks_like_jwt(shown[i]) && (is_user_token(api, shown[i]) || !admit_is_token(api, shown[i])))
+            return shown[i];
+    return STR_NONE;
+}
+
+/* Who comes for customer care alone stays out of the chat dialect, event by event. */
 static int on_connect(struct sio_socket *s, const struct json_value *auth, struct err *e)
 {
     const struct api *api = sio_owner(s);
     struct live_socket *state = sio_user(s);
+    struct buf scratch = BUF_INIT(TOKEN_MAX);
+    struct str shown[] = {auth_token(auth, &scratch), sio_remembered(s)};
     list_init(&state->members);
-    state->has_token = (sio_marks(s) & LIVE_MARK_TOKEN) || auth_has_token(api, auth);
-    if (admit_space(api, state->has_token, str_c(api->chat_surface.space)))
-        return 0;
-    return err_set(e, ERR_UNAUTHORIZED, NULL);
+    for (size_t i = 0; i < COUNT(shown); i++)
+        state->has_token |= shown[i].n && lets_in(api, shown[i]);
+    bool comes_in = live_may_chat(s) || admit_space(api, false, STR(CARE_SPACE));
+    struct str jwt = comes_in ? user_token_of(api, shown, COUNT(shown)) : STR_NONE;
+    state->jwt = jwt.n ? str_dup(jwt) : NULL;
+    buf_free(&scratch);
+    return comes_in ? 0 : err_set(e, ERR_UNAUTHORIZED, NULL);
+}
+
+bool live_may_chat(struct sio_socket *s)
+{
+    const struct api *api = sio_owner(s);
+    const struct live_socket *state = sio_user(s);
+    return admit_space(api, state->has_token, str_c(api->chat_surface.space));
+}
+
+static void on_closed(struct sio_socket *s, const char *reason)
+{
+    struct live_socket *state = sio_user(s);
+    live_closed(s, reason);
+    care_live_closed(s);
+    free(state->jwt);
+    state->jwt = NULL;
 }
 
 static void on_drained(struct sio_socket *s)
@@ -53,7 +115,7 @@ const struct sio_namespace live_namespaces[] = {
      .can_recover = live_can_recover,
      .on_depart = live_depart,
      .on_arrive = live_arrive,
-     .on_closed = live_closed},
+     .on_closed = on_closed},
 };
 const size_t live_namespace_count = COUNT(live_namespaces);
 
@@ -69,8 +131,10 @@ struct live_loop *live_loops_new(struct api *api, size_t nloops)
 
 struct live_loop *live_loops_free(struct live_loop *loops, size_t nloops)
 {
-    for (size_t i = 0; loops && i < nloops; i++)
+    for (size_t i = 0; loops && i < nloops; i++) {
         map_free(&loops[i].rooms);
+        map_free(&loops[i].care_lines);
+    }
     free(loops);
     return NULL;
 }

@@ -2,13 +2,14 @@
  * {"ok":false,"error":text,"code":NAME}, beside the events that tell the same. */
 #include "api/live_impl.h"
 
+#include "api/care_live_impl.h"
 #include "base/limits.h"
 #include "base/rand.h"
 
 /* ---- arguments ---- */
 
 /* The members that any of the events has; a bare string is the conversation's id. */
-enum want { CONVERSATION_ID, MESSAGE_ID, MESSAGE, USER_NAME, DELTA, CLIENT_ID, WANTS };
+enum want { CONVERSATION_ID, MESSAGE_ID, MESSAGE, USER_NAME, DELTA, CLIENT_ID, USER_ID, WANTS };
 
 struct call {
     struct sio_message *m;
@@ -29,7 +30,8 @@ static struct call call_begin(struct sio_message *m)
                   [MESSAGE] = {.path = "message"},
                   [USER_NAME] = {.path = "userName"},
                   [DELTA] = {.path = "delta"},
-                  [CLIENT_ID] = {.path = "clientMessageId"}},
+                  [CLIENT_ID] = {.path = "clientMessageId"},
+                  [USER_ID] = {.path = "userId"}},
     };
     struct json_iter args = sio_message_args(m);
     struct json_value first = {.type = JSON_NONE};
@@ -75,10 +77,34 @@ static struct live_join join_wishes(const struct call *call, bool implicit)
 
 /* ---- answers ---- */
 
-static void acknowledge(const struct call *call, struct str json)
+void live_tell(struct sio_socket *s, struct str name, struct str args)
 {
-    if (call->m->wants_ack)
-        sio_ack(call->socket, call->m->ack_id, json, NULL, 0);
+    struct sio_emit emit = {.name = name, .args = args};
+    sio_emit(s, &emit);
+}
+
+void live_ack(const struct sio_message *m, struct str json)
+{
+    if (m->wants_ack)
+        sio_ack(m->socket, m->ack_id, json, NULL, 0);
+}
+
+struct str live_public_text(const struct err *e)
+{
+    return str_c(e->code == ERR_INTERNAL_ERROR ? err_text(e->code) : e->text);
+}
+
+void live_ack_failure(const struct sio_message *m, const struct err *e)
+{
+    struct buf out = BUF_INIT(KIB(4));
+    struct jw w = jw_begin(&out);
+    jw_obj(&w);
+    jw_kbool(&w, "ok", false);
+    jw_kstr(&w, "error", live_public_text(e));
+    jw_kstr(&w, "code", str_c(err_name(e->code)));
+    jw_end_obj(&w);
+    live_ack(m, buf_str(&out));
+    buf_free(&out);
 }
 
 /* {"ok":true,"conversationId":…}, with one more member when it has a name. */
@@ -94,41 +120,32 @@ static void succeed(const struct call *call, const char *name, bool value)
     if (name)
         jw_kbool(&w, name, value);
     jw_end_obj(&w);
-    acknowledge(call, buf_str(&out));
+    live_ack(call->m, buf_str(&out));
     buf_free(&out);
 }
 
-static void emit_error(struct sio_socket *s, struct str name, struct str text, enum err_code code)
+static void emit_error(struct sio_socket *s, struct str name, const struct err *e)
 {
     struct buf out = BUF_INIT(KIB(4));
     struct jw w = jw_begin(&out);
     jw_obj(&w);
-    jw_kstr(&w, "message", text);
-    jw_kstr(&w, "code", str_c(err_name(code)));
+    jw_kstr(&w, "message", live_public_text(e));
+    jw_kstr(&w, "code", str_c(err_name(e->code)));
     jw_end_obj(&w);
-    struct sio_emit emit = {.name = name, .args = buf_str(&out)};
-    sio_emit(s, &emit);
+    live_tell(s, name, buf_str(&out));
     buf_free(&out);
-}
-
-/* What went wrong inside is for the log, not for the client. */
-static struct str public_text(const struct err *e)
-{
-    return str_c(e->code == ERR_INTERNAL_ERROR ? err_text(e->code) : e->text);
 }
 
 static void fail(const struct call *call, const struct err *e)
 {
-    struct buf out = BUF_INIT(KIB(4));
-    struct jw w = jw_begin(&out);
-    emit_error(call->socket, STR("error"), public_text(e), e->code);
-    jw_obj(&w);
-    jw_kbool(&w, "ok", false);
-    jw_kstr(&w, "error", public_text(e));
-    jw_kstr(&w, "code", str_c(err_name(e->code)));
-    jw_end_obj(&w);
-    acknowledge(call, buf_str(&out));
-    buf_free(&out);
+    emit_error(call->socket, STR("error"), e);
+    live_ack_failure(call->m, e);
+}
+
+/* A socket may have come for customer care alone. */
+static int may_chat(const struct call *call, struct err *e)
+{
+    return live_may_chat(call->socket) ? 0 : err_set(e, ERR_UNAUTHORIZED, NULL);
 }
 
 /* ---- conversations ---- */
@@ -142,7 +159,11 @@ static void on_join(struct sio_message *m)
         return;
     }
     struct live_join join = join_wishes(&call, false);
-    if (live_join(m->socket, &join, &e) < 0)
+    struct str user_id = want_text(m->arena, &call.wants[USER_ID].value);
+    int joined = care_live_join(m->socket, call.id, user_id, m->arena, &e);
+    if (joined == 0)
+        joined = may_chat(&call, &e) < 0 ? -1 : live_join(m->socket, &join, &e);
+    if (joined < 0)
         fail(&call, &e);
     else
         succeed(&call, NULL, false);
@@ -159,6 +180,7 @@ static void on_leave(struct sio_message *m)
     struct live_member *member = live_member_find(m->socket, call.id);
     if (member)
         live_leave(member);
+    care_live_leave(m->socket, call.id);
     succeed(&call, NULL, false);
 }
 
@@ -167,6 +189,8 @@ static int may_act(const struct call *call, bool must_exist, struct err *e)
 {
     struct live_socket *state = sio_user(call->socket);
     struct conversation found;
+    if (may_chat(call, e) < 0)
+        return -1;
     if (live_member_find(call->socket, call->id))
         return 0;
     if (store_conversation_get(chat_store(call->api->chat), call->m->arena, call->id, &found, e) < 0)
@@ -259,7 +283,7 @@ static void acknowledge_turn(const struct call *call, const struct turn_ticket *
     jw_kbool(&w, "created", ticket->created);
     jw_kbool(&w, "duplicate", ticket->duplicate);
     jw_end_obj(&w);
-    acknowledge(call, buf_str(&out));
+    live_ack(call->m, buf_str(&out));
     buf_free(&out);
 }
 
@@ -321,11 +345,11 @@ static void stream_chat(struct sio_message *m)
         .surface = &call.api->chat_surface, .create = true, .origin = live_origin(m->socket)};
     struct turn_ticket ticket;
     struct err e;
-    int joined = read_chat(&call, &request, &e);
+    int joined = may_chat(&call, &e) < 0 ? -1 : read_chat(&call, &request, &e);
     if (joined == 0)
         joined = start_turn(&call, &request, &ticket, &e);
     if (joined < 0) {
-        emit_error(call.socket, STR("stream_error"), public_text(&e), e.code);
+        emit_error(call.socket, STR("stream_error"), &e);
         fail(&call, &e);
         return;
     }
@@ -343,15 +367,14 @@ static void on_stream_chat(struct sio_message *m)
 }
 
 const struct sio_row live_rows[LIVE_ROWS] = {
-    {"join_conversation", SIO_SERIAL, on_join},    {"leave_conversation", SIO_SERIAL, on_leave},
-    {"stream_chat", SIO_SERIAL, on_stream_chat},   {"cancel_stream", SIO_SERIAL, on_cancel_stream},
-    {"typing_start", SIO_SERIAL, on_typing_start}, {"typing_stop", SIO_SERIAL, on_typing_stop},
-    {"message_read", SIO_SERIAL, on_message_read},
+    {"join_conversation", SIO_SERIAL, on_join},      {"leave_conversation", SIO_SERIAL, on_leave},
+    {"stream_chat", SIO_SERIAL, on_stream_chat},     {"cancel_stream", SIO_SERIAL, on_cancel_stream},
+    {"typing_start", SIO_SERIAL, on_typing_start},   {"typing_stop", SIO_SERIAL, on_typing_stop},
+    {"message_read", SIO_SERIAL, on_message_read},   {"start_conversation", SIO_SERIAL, care_live_start},
+    {"user_message", SIO_SERIAL, care_live_message},
 };
 
 void live_unknown_event(struct sio_message *m)
 {
-    if (m->wants_ack)
-        sio_ack(m->socket, m->ack_id, STR("{\"ok\":false,\"error\":\"Unknown event\",\"code\":\"NOT_FOUND\"}"), NULL,
-                0);
+    live_ack(m, STR("{\"ok\":false,\"error\":\"Unknown event\",\"code\":\"NOT_FOUND\"}"));
 }

@@ -1,5 +1,6 @@
-/* The chat dialect (002) on Socket.IO. On each loop a conversation that clients there have joined has one live_room: it
- * follows the room's log once, translates each event once, and hands the frame to its members. Private to api/. */
+/* The chat dialect (002) on Socket.IO, in one namespace with customer care (003: care_live_impl.h). On each loop a
+ * conversation that clients there have joined has one live_room: it follows the room's log once, translates each event
+ * once, and hands the frame to its members. Private to api/. */
 #ifndef API_LIVE_IMPL_H
 #define API_LIVE_IMPL_H
 
@@ -12,7 +13,6 @@
 
 #define LIVE_CONVERSATIONS 64     /* that one socket may be in: invalid request */
 #define LIVE_CONVERSATION  MIB(4) /* text of a conversation in stream_complete: older messages are left out */
-#define LIVE_MARK_TOKEN    1u     /* sio_marks: the request showed the API token */
 
 /* One loop's rooms; api->rooms[index of the loop]. */
 struct live_loop {
@@ -20,6 +20,7 @@ struct live_loop {
     struct map rooms;    /* conversation id -> struct live_room */
     struct list errands; /* rooms that wait for a worker: live_room.errand */
     unsigned workers;
+    struct map care_lines; /* conversation id -> struct care_line */
 };
 
 enum live_state {
@@ -80,8 +81,10 @@ struct live_member {
 struct live_socket {
     struct list members; /* live_member.in_socket */
     size_t n;
-    bool has_token;
-    bool lost_some; /* something did not reach it: it cannot be recovered */
+    bool has_token;           /* showed the API token, or a user's */
+    char *jwt;                /* what was shown as a user's token, good or not; NULL: none */
+    struct care_member *care; /* NULL until it had to do with customer care */
+    bool lost_some;           /* something did not reach it: it cannot be recovered */
     bool over;
 };
 
@@ -170,9 +173,16 @@ void live_reply_over(struct live_member *member, struct blob *frame);
 
 /* ---- live_events.c: what clients send ---- */
 
-#define LIVE_ROWS 7
+#define LIVE_ROWS 9
 extern const struct sio_row live_rows[LIVE_ROWS];
 void live_unknown_event(struct sio_message *m);
+/* Sends an event with these arguments, JSON. */
+void live_tell(struct sio_socket *s, struct str name, struct str args);
+/* The acknowledgement, when one was asked for: of a failure {"ok":false,"error":text,"code":NAME}. */
+void live_ack(const struct sio_message *m, struct str json);
+void live_ack_failure(const struct sio_message *m, const struct err *e);
+/* What went wrong inside is for the log, not for the client. */
+struct str live_public_text(const struct err *e);
 
 /* ---- live.c ---- */
 
@@ -180,6 +190,9 @@ extern const struct sio_namespace live_namespaces[];
 extern const size_t live_namespace_count;
 struct live_loop *live_loops_new(struct api *api, size_t nloops);
 struct live_loop *live_loops_free(struct live_loop *loops, size_t nloops);
-uint32_t live_marks(void *api, const struct http_request *rq);
+/* Whether the chat dialect is open to the client. */
+bool live_may_chat(struct sio_socket *s);
+/* The token that the request shows: sio_config.remember. */
+struct blob *live_remember(void *api, const struct http_request *rq);
 
 #endif

@@ -58,7 +58,7 @@ static void on_open(struct eio_session *session, struct http_request *rq)
     struct sio_client *c = eio_user(session);
     c->session = session;
     c->at = sio_here(server);
-    c->marks = server->config.marks ? server->config.marks(server->owner, rq) : 0;
+    c->remembered = server->config.remember ? server->config.remember(server->owner, rq) : NULL;
     c->offsets = wants_offsets(rq);
     list_init(&c->held);
     list_init(&c->unconfirmed);
@@ -103,6 +103,7 @@ static void on_closed(struct eio_session *session, enum eio_end why)
     for (size_t i = 0; i < sio_client_server(c)->n; i++)
         if (c->sockets[i])
             sio_socket_lose(c->sockets[i], why);
+    c->remembered = blob_unref(c->remembered);
 }
 
 /* ---- The server ---- */

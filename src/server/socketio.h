@@ -68,8 +68,9 @@ struct sio_config {
     unsigned connect_timeout; /* ms a client may take to connect to a first namespace */
     unsigned recovery;        /* ms a lost client's sockets are kept for it to come back; 0: no recovery */
     unsigned max_attachments; /* of one packet: SIO_ATTACHMENTS */
-    /* What shall be remembered of the request a client came with: sio_marks. NULL: 0. */
-    uint32_t (*marks)(void *owner, const struct http_request *rq);
+    /* What shall be remembered of the request a client came with, for on_connect (sio_remembered): a reference that is
+     * taken over, NULL for nothing. May be NULL. */
+    struct blob *(*remember)(void *owner, const struct http_request *rq);
 };
 
 /* namespaces: static, outlive the server. owner: sio_owner. */
@@ -89,7 +90,9 @@ struct sio_server *sio_server_of(const struct sio_socket *s);
 struct str sio_sid(const struct sio_socket *s);
 struct str sio_nsp(const struct sio_socket *s);
 struct str sio_address(const struct sio_socket *s);
-uint32_t sio_marks(const struct sio_socket *s);
+/* What sio_config.remember kept of the request its client came with; STR_NONE when that was nothing, or the client is
+ * gone. */
+struct str sio_remembered(const struct sio_socket *s);
 /* A number no other socket of this process ever has; the same after recovery. */
 uint64_t sio_serial_number(const struct sio_socket *s);
 /* Not over: connected, or lost and waiting for its client to come back. */

@@ -75,8 +75,8 @@ struct sio_client {
     uint64_t asked; /* eio_sent when a confirmation was last asked for */
     uint64_t ended; /* bit per namespace: we ended it, and the client may not know yet */
     unsigned pauses;
-    uint32_t marks;
-    bool offsets; /* asked for in the handshake's query */
+    struct blob *remembered; /* of the request it came with; may be NULL */
+    bool offsets;            /* asked for in the handshake's query */
     struct sio_socket *sockets[];
 };
 
@@ -110,8 +110,7 @@ struct sio_socket {
     uint64_t *skip;     /* after moving, per loop: broadcasts up to here were delivered before; may be NULL */
     struct task *mover; /* to be woken when references go */
     uint32_t refs;      /* until it is over, one is the registry's */
-    uint32_t marks;
-    uint32_t tail; /* where the texts begin, from the record's start */
+    uint32_t tail;      /* where the texts begin, from the record's start */
     uint16_t sid_len;
     uint8_t pid_len;   /* 0: cannot be recovered */
     uint8_t state;     /* enum sio_state */

@@ -58,7 +58,6 @@ struct sio_socket *sio_socket_new(struct sio_client *c, size_t index)
     s->sid_len = (uint16_t)sid_len;
     s->pid_len = (uint8_t)pid_len;
     s->number = atomic_fetch_add_explicit(&last_number, 1, memory_order_relaxed) + 1;
-    s->marks = c->marks;
     str_copy(s->address, sizeof s->address, eio_address(c->session));
     list_init(&s->in_hall);
     list_init(&s->in_lost);
@@ -92,7 +91,6 @@ void sio_socket_attach(struct sio_socket *s, struct sio_client *c)
     size_t index = sio_ns_index(s);
     s->client = c;
     s->state = SIO_STATE_CONNECTED;
-    s->marks = c->marks;
     str_copy(s->address, sizeof s->address, eio_address(c->session));
     c->sockets[index] = s;
     c->ended &= ~(UINT64_C(1) << index);
@@ -206,9 +204,10 @@ struct str sio_address(const struct sio_socket *s)
     return str_c(s->address);
 }
 
-uint32_t sio_marks(const struct sio_socket *s)
+struct str sio_remembered(const struct sio_socket *s)
 {
-    return s->marks;
+    const struct blob *remembered = s->client ? s->client->remembered : NULL;
+    return remembered ? blob_str(remembered) : STR_NONE;
 }
 
 uint64_t sio_serial_number(const struct sio_socket *s)

@@ -43,7 +43,7 @@ static void the_quiet(void **state)
         sioc_recovered(&again, &c, "");
         await_count(&seen.recovered, (int)i + 1);
         char want[200];
-        snprintf(want, sizeof want, "430[\"%s\",\"/\",%u,0,\"127.0.0.1\"]", c.sid, path[i]);
+        snprintf(want, sizeof want, "430[\"%s\",\"/\",%u,\"\",\"127.0.0.1\"]", c.sid, path[i]);
         sioc_send(&c, "420[\"me\"]");
         sioc_expect(&c, want);
         sioc_send(&friend, i % 2 ? "42[\"cast\",\"room\"]" : "42[\"cast\",\"other\"]");

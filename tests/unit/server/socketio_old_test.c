@@ -85,12 +85,12 @@ static void old_clients(void **state)
     sioc_open_with(&c, "EIO=3");
     sioc_expect(&c, "40");
     sioc_send(&c, "420[\"me\"]");
-    snprintf(want, sizeof want, "430[\"%s\",\"/\",0,0,\"127.0.0.1\"]", c.esid);
+    snprintf(want, sizeof want, "430[\"%s\",\"/\",0,\"\",\"127.0.0.1\"]", c.esid);
     sioc_expect(&c, want);
     sioc_send(&c, "40/custom?token=x,");
     sioc_expect(&c, "40/custom,");
     sioc_send(&c, "42/custom?token=x,0[\"me\"]");
-    snprintf(want, sizeof want, "43/custom,0[\"/custom#%s\",\"/custom\",0,0,\"127.0.0.1\"]", c.esid);
+    snprintf(want, sizeof want, "43/custom,0[\"/custom#%s\",\"/custom\",0,\"\",\"127.0.0.1\"]", c.esid);
     sioc_expect(&c, want);
     sioc_send(&c, "40/random");
     sioc_expect(&c, "44/random,\"Invalid namespace\"");

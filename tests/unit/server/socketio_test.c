@@ -32,7 +32,7 @@ static void connects(void **state)
     assert_string_not_equal(c.sid, c.esid);
     assert_int_equal(sio_count(env.sio), 1);
     char want[200];
-    snprintf(want, sizeof want, "430[\"%s\",\"/\",0,7,\"127.0.0.1\"]", c.sid);
+    snprintf(want, sizeof want, "430[\"%s\",\"/\",0,\"seven\",\"127.0.0.1\"]", c.sid);
     sioc_send(&c, "420[\"me\"]");
     sioc_expect(&c, want);
     sioc_free(&c);

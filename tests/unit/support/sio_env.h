@@ -221,8 +221,8 @@ static inline void do_cast(struct sio_message *m)
 static inline void do_me(struct sio_message *m)
 {
     char text[256];
-    int n = snprintf(text, sizeof text, "\"%.*s\",\"%.*s\",%u,%u,\"%.*s\"", STR_ARG(sio_sid(m->socket)),
-                     STR_ARG(sio_nsp(m->socket)), loop_index(loop_self()), sio_marks(m->socket),
+    int n = snprintf(text, sizeof text, "\"%.*s\",\"%.*s\",%u,\"%.*s\",\"%.*s\"", STR_ARG(sio_sid(m->socket)),
+                     STR_ARG(sio_nsp(m->socket)), loop_index(loop_self()), STR_ARG(sio_remembered(m->socket)),
                      STR_ARG(sio_address(m->socket)));
     sio_ack(m->socket, m->ack_id, str_n(text, (size_t)n), NULL, 0);
 }
@@ -323,10 +323,10 @@ static inline int env_steer(void *arg, const struct http_head *head)
     return eio_steer(arg, head->query);
 }
 
-static inline uint32_t env_marks(void *owner, const struct http_request *rq)
+static inline struct blob *env_remember(void *owner, const struct http_request *rq)
 {
     live_assert(owner == &env);
-    return str_find(rq->query, STR("mark=7")) >= 0 ? 7 : 0;
+    return str_find(rq->query, STR("mark=7")) >= 0 ? blob_new(STR("seven")) : NULL;
 }
 
 static inline void env_start(void)
@@ -403,7 +403,7 @@ static inline void env_defaults(void)
                                                  .allow_v3 = true},
                                       .connect_timeout = 45000,
                                       .max_attachments = SIO_ATTACHMENTS,
-                                      .marks = env_marks}};
+                                      .remember = env_remember}};
 }
 
 static inline int env_teardown(void **state)
