@@ -1,75 +1,45 @@
-/* Audio that is kept for a while, under names that cannot be guessed. The worker pool does what waits for the disk. */
-#include "api/audio_files.h"
+/* Audio that is kept, for a while or for long, under names that cannot be guessed. The worker pool does what waits for
+ * the disk. */
+#include "api/audio_files_impl.h"
 
-#include "api/api_impl.h"
-#include "api/audio_range.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rand.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define RANDOM     16      /* bytes of a name: 128 bits */
-#define SWEEP_MOST 600000  /* ms from one deletion to the next, at most … */
-#define SWEEP_PART 4       /* … or this part of the retention */
-#define UNFINISHED ".part" /* behind the name while it is written */
-#define PATH_MOST  4096
-
-struct audio_files {
-    char *folder;
-    uint64_t retention; /* ms */
-    struct loop *loop;
-    struct timer timer;
-    bool ended;
-};
+#define SWEEP_MOST 600000 /* ms from one deletion to the next, at most … */
+#define SWEEP_PART 4      /* … or this part of the retention */
 
 /* ---- names ---- */
 
-static bool is_hex(struct str s)
+static struct str whole_name(struct str name)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (!((s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'f')))
-            return false;
-    return true;
+    if (str_ends(name, STR(AUDIO_UNFINISHED)))
+        name.n -= sizeof AUDIO_UNFINISHED - 1;
+    return name;
 }
 
-/* The format of a name of ours, SPEECH_FORMATS for any other: no other file is touched, whatever is asked for. */
-static enum speech_format format_of(struct str name)
+/* What is kept for long goes by age, too, when its writing was cut off. */
+static bool goes_by_age(struct str name)
 {
-    if (name.n < 2 * RANDOM + 2 || !is_hex(str_n(name.p, (size_t)2 * RANDOM)) || name.p[2 * RANDOM] != '.')
-        return SPEECH_FORMATS;
-    return speech_format_find(str_from(name, 2 * RANDOM + 1));
+    struct str whole = whole_name(name);
+    enum audio_kind kind = audio_name_read(whole).kind;
+    return kind == AUDIO_BRIEF || (kind != AUDIO_FOREIGN && whole.n < name.n);
 }
 
-static bool is_ours(struct str name)
+bool audio_path(const struct audio_files *files, const char *name, const char *end, char path[AUDIO_PATH_MAX])
 {
-    if (str_ends(name, STR(UNFINISHED)))
-        name.n -= sizeof UNFINISHED - 1;
-    return format_of(name) != SPEECH_FORMATS;
+    int n = snprintf(path, AUDIO_PATH_MAX, "%s/%s%s", files->folder, name, end);
+    return n > 0 && n < AUDIO_PATH_MAX;
 }
 
-static void make_name(char name[AUDIO_NAME], enum speech_format format)
-{
-    unsigned char random[RANDOM];
-    rand_bytes(random, sizeof random);
-    hex_encode(name, random, sizeof random);
-    snprintf(name + (size_t)2 * RANDOM, AUDIO_NAME - (size_t)2 * RANDOM, ".%s", speech_format_name(format));
-}
-
-static bool make_path(const struct audio_files *files, const char *name, const char *end, char path[PATH_MOST])
-{
-    int n = snprintf(path, PATH_MOST, "%s/%s%s", files->folder, name, end);
-    return n > 0 && n < PATH_MOST;
-}
-
-static bool is_old(const struct audio_files *files, const struct stat *st)
+bool audio_is_old(const struct audio_files *files, const struct stat *st)
 {
     int64_t made = (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
     return clock_wall_ms() - made > (int64_t)files->retention;
@@ -81,12 +51,13 @@ struct keeping {
     const struct audio_files *files;
     const char *name;
     struct str bytes;
+    bool synced; /* nobody could make it again: it is on the disk before it is told of */
     int result;
 };
 
 static void make_folder(const char *folder)
 {
-    char path[PATH_MOST];
+    char path[AUDIO_PATH_MAX];
     str_copy(path, sizeof path, str_c(folder));
     for (char *at = path + 1; *at; at++) {
         if (*at != '/')
@@ -109,12 +80,14 @@ static int write_all(int fd, struct str bytes)
     return 0;
 }
 
-static int write_file(const char *part, const char *path, struct str bytes)
+static int write_file(const char *part, const char *path, const struct keeping *k)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0)
         return -1;
-    int result = write_all(fd, bytes);
+    int result = write_all(fd, k->bytes);
+    if (result == 0 && k->synced)
+        result = fsync(fd);
     if (close(fd) < 0)
         result = -1;
     if (result == 0)
@@ -127,13 +100,13 @@ static int write_file(const char *part, const char *path, struct str bytes)
 static void keep(void *arg)
 {
     struct keeping *k = arg;
-    char *paths = mem_alloc((size_t)2 * PATH_MOST), *path = paths, *part = paths + PATH_MOST;
+    char *paths = mem_alloc((size_t)2 * AUDIO_PATH_MAX), *path = paths, *part = paths + AUDIO_PATH_MAX;
     k->result = -1;
-    if (make_path(k->files, k->name, "", path) && make_path(k->files, k->name, UNFINISHED, part)) {
-        k->result = write_file(part, path, k->bytes);
+    if (audio_path(k->files, k->name, "", path) && audio_path(k->files, k->name, AUDIO_UNFINISHED, part)) {
+        k->result = write_file(part, path, k);
         if (k->result < 0 && errno == ENOENT) {
             make_folder(k->files->folder);
-            k->result = write_file(part, path, k->bytes);
+            k->result = write_file(part, path, k);
         }
     }
     if (k->result < 0)
@@ -141,18 +114,54 @@ static void keep(void *arg)
     free(paths);
 }
 
+static int keep_bytes(struct keeping *k, struct err *e)
+{
+    if (k->bytes.n > AUDIO_FILE_MAX)
+        return err_set(e, ERR_INTERNAL_ERROR, "The audio is too long to be kept");
+    if (pool_call(keep, k, e) < 0)
+        return -1;
+    return k->result == 0 ? 0 : err_set(e, ERR_INTERNAL_ERROR, "The audio cannot be kept");
+}
+
+static int no_folder(struct err *e)
+{
+    return err_set(e, ERR_NOT_CONFIGURED, "No audio is kept: AUDIO_PATH is not set");
+}
+
 int audio_keep(struct audio_files *files, enum speech_format format, struct str bytes, char name[AUDIO_NAME],
                struct err *e)
 {
-    struct keeping k = {.files = files, .name = name, .bytes = bytes};
     if (!files)
-        return err_set(e, ERR_NOT_CONFIGURED, "No audio is kept: AUDIO_PATH is not set");
-    if (bytes.n > AUDIO_FILE_MAX)
-        return err_set(e, ERR_INTERNAL_ERROR, "The audio is too long to be kept");
-    make_name(name, format);
-    if (pool_call(keep, &k, e) < 0)
+        return no_folder(e);
+    audio_name_brief(name, format);
+    return keep_bytes(&(struct keeping){.files = files, .name = name, .bytes = bytes}, e);
+}
+
+int audio_keep_lasting(struct audio_files *files, const char *prefix, enum speech_format format, struct str bytes,
+                       char name[AUDIO_NAME], struct err *e)
+{
+    if (!files)
+        return no_folder(e);
+    audio_name_lasting(name, prefix, format, clock_wall_ms());
+    return keep_bytes(&(struct keeping){.files = files, .name = name, .bytes = bytes}, e);
+}
+
+int audio_check_upload(const struct audio_upload *upload, struct err *e)
+{
+    if (audio_type_of(upload->bytes))
+        return 0;
+    return err_set(e, ERR_INVALID_REQUEST, "The file is no audio: WebM, WAV, Ogg, MP3, MP4, AAC and FLAC are");
+}
+
+int audio_keep_upload(struct audio_files *files, const struct audio_upload *upload, char name[AUDIO_NAME],
+                      struct err *e)
+{
+    if (!files)
+        return no_folder(e);
+    if (audio_check_upload(upload, e) < 0)
         return -1;
-    return k.result == 0 ? 0 : err_set(e, ERR_INTERNAL_ERROR, "The audio cannot be kept");
+    audio_name_upload(name, upload->name, clock_wall_ms());
+    return keep_bytes(&(struct keeping){.files = files, .name = name, .bytes = upload->bytes, .synced = true}, e);
 }
 
 /* ---- deleting ---- */
@@ -165,8 +174,8 @@ static void sweep(void *arg)
     struct stat st;
     int64_t deleted = 0;
     while (dir && (entry = readdir(dir)) != NULL)
-        if (is_ours(str_c(entry->d_name)) && fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            S_ISREG(st.st_mode) && is_old(files, &st))
+        if (goes_by_age(str_c(entry->d_name)) && fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(st.st_mode) && audio_is_old(files, &st))
             deleted += unlinkat(dirfd(dir), entry->d_name, 0) == 0;
     if (dir)
         closedir(dir);
@@ -197,6 +206,58 @@ static void begin(void *arg)
         timer_start(files->loop, &files->timer, 0);
 }
 
+/* ---- deleting one ---- */
+
+struct dropping {
+    struct audio_files *files;
+    bool done;
+    char name[AUDIO_NAME];
+};
+
+static void drop(void *arg)
+{
+    struct dropping *d = arg;
+    char *path = mem_alloc(AUDIO_PATH_MAX);
+    if (audio_path(d->files, d->name, "", path) && unlink(path) < 0 && errno != ENOENT)
+        log_error("audio", "not_deleted", F_C("reason", strerror(errno)));
+    d->done = true;
+    free(path);
+}
+
+/* At the end of the loop, or of its tasks, there is no time to do it elsewhere. */
+static void drop_task(void *arg)
+{
+    struct dropping *d = arg;
+    pool_call(drop, d, NULL);
+    if (!d->done)
+        drop(d);
+    free(d);
+}
+
+static void begin_drop(void *arg)
+{
+    struct dropping *d = arg;
+    if (!d->files->ended && task_room()) {
+        task_spawn("audio drop", drop_task, d);
+    } else {
+        drop(d);
+        free(d);
+    }
+}
+
+void audio_drop(struct audio_files *files, struct str name)
+{
+    enum audio_kind kind = audio_name_read(name).kind;
+    if (!files || (kind != AUDIO_LASTING && kind != AUDIO_UPLOAD))
+        return;
+    struct dropping *d = mem_zalloc(sizeof *d);
+    d->files = files;
+    str_copy(d->name, sizeof d->name, name);
+    loop_post(files->loop, begin_drop, d);
+}
+
+/* ---- beginning and end ---- */
+
 struct audio_files *audio_files_new(const char *folder, uint64_t retention_ms, struct loop *loop)
 {
     if (!folder || !*folder)
@@ -224,151 +285,4 @@ struct audio_files *audio_files_free(struct audio_files *files)
         free(files->folder);
     free(files);
     return NULL;
-}
-
-/* ---- serving ---- */
-
-struct reading {
-    const struct audio_files *files;
-    const char *name;
-    struct str range; /* the header, "" for none */
-    bool head;        /* nothing is read */
-    struct audio_range part;
-    uint64_t size;
-    struct blob *content; /* of the part */
-    bool found;
-};
-
-static int read_part(int fd, struct blob *blob, uint64_t from)
-{
-    for (size_t at = 0; at < blob->n;) {
-        ssize_t n = pread(fd, blob->data + at, blob->n - at, (off_t)(from + at));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        at += (size_t)n;
-    }
-    return 0;
-}
-
-static void read_open(struct reading *r, int fd)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)AUDIO_FILE_MAX || is_old(r->files, &st))
-        return;
-    r->size = (uint64_t)st.st_size;
-    r->part = audio_range_read(r->range, r->size);
-    r->found = true;
-    if (r->head || r->part.status == 416)
-        return;
-    r->content = blob_alloc((size_t)r->part.n);
-    if (read_part(fd, r->content, r->part.from) == 0)
-        return;
-    r->content = blob_unref(r->content);
-    r->found = false;
-}
-
-static void read_file(void *arg)
-{
-    struct reading *r = arg;
-    char *path = mem_alloc(PATH_MOST);
-    int fd = make_path(r->files, r->name, "", path) ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
-    if (fd >= 0) {
-        read_open(r, fd);
-        close(fd);
-    }
-    free(path);
-}
-
-static void not_found(struct http_request *rq)
-{
-    struct err e;
-    err_set(&e, ERR_NOT_FOUND, "Audio not found");
-    http_reply_error(rq, &e);
-}
-
-/* What a name stands for never changes, so the name is the validator. */
-static bool is_known(struct http_request *rq, struct str etag)
-{
-    struct str list = http_request_header(rq, STR("if-none-match")), one;
-    while (list.p && str_split(&list, ',', &one)) {
-        one = str_trim(one);
-        if (str_starts(one, STR("W/")))
-            one = str_from(one, 2);
-        if (str_eq(one, etag) || str_eqc(one, "*"))
-            return true;
-    }
-    return false;
-}
-
-/* The range that is asked for, unless the client has part of something else (If-Range). */
-static struct str wanted_range(struct http_request *rq, struct str etag)
-{
-    struct str condition = http_request_header(rq, STR("if-range")), range = http_request_header(rq, STR("range"));
-    bool applies = rq->method == HTTP_GET && range.p && (!condition.p || str_eq(str_trim(condition), etag));
-    return applies ? range : STR("");
-}
-
-static void reply_part(struct http_request *rq, const struct reading *r, enum speech_format format)
-{
-    if (r->part.status != 200)
-        http_reply_header(rq, STR("Content-Range"), audio_range_header(rq->arena, &r->part, r->size));
-    if (r->part.status == 416)
-        http_reply_text(rq, 416, STR("The range lies behind the end"));
-    else /* to HEAD, only the length matters */
-        http_reply(rq, r->part.status, str_c(speech_format_type(format)),
-                   r->content ? blob_str(r->content) : str_n("", r->head ? (size_t)r->part.n : 0));
-}
-
-static void get_audio(struct http_request *rq)
-{
-    struct reading r = {.files = api_of(rq)->audio, .name = rq->params[0].p, .head = rq->method == HTTP_HEAD};
-    enum speech_format format = format_of(rq->params[0]);
-    struct str etag = arena_printf(rq->arena, "\"%.*s\"", STR_ARG(rq->params[0]));
-    if (!r.files || format == SPEECH_FORMATS) {
-        not_found(rq);
-        return;
-    }
-    r.name = arena_cstr(rq->arena, rq->params[0]);
-    r.head |= is_known(rq, etag);
-    r.range = wanted_range(rq, etag);
-    if (pool_call(read_file, &r, NULL) < 0 || !r.found) {
-        not_found(rq);
-        return;
-    }
-    http_reply_header(rq, STR("ETag"), etag);
-    http_reply_header(rq, STR("Cache-Control"), STR("private, max-age=3600"));
-    http_reply_header(rq, STR("Accept-Ranges"), STR("bytes"));
-    if (is_known(rq, etag))
-        http_reply(rq, 304, STR(""), STR(""));
-    else
-        reply_part(rq, &r, format);
-    blob_unref(r.content);
-}
-
-static const struct http_route routes[] = {
-    {HTTP_GET, "/audio/:name", get_audio, NULL, 0, NULL, "Audio that is kept"},
-    {HTTP_GET, "/public/audio/:name", get_audio, NULL, 0, NULL, "Audio that is kept"},
-};
-
-const struct door door_audio_files = {routes, COUNT(routes), NULL};
-
-int audio_keep_lasting(struct audio_files *files, const char *prefix, enum speech_format format, struct str bytes,
-                       char name[AUDIO_NAME], struct err *e)
-{
-    (void)prefix;
-    return audio_keep(files, format, bytes, name, e);
-}
-
-int audio_keep_upload(struct audio_files *files, const struct audio_upload *upload, char name[AUDIO_NAME],
-                      struct err *e)
-{
-    (void)upload;
-    return audio_keep(files, SPEECH_WAV, STR(""), name, e);
-}
-
-void audio_drop(struct audio_files *files, struct str name)
-{
-    (void)files, (void)name;
 }

@@ -1,5 +1,6 @@
-/* Audio that is kept for a while: spoken replies whose clients get a link in place of the bytes. One folder, one file
- * each, under a name that nobody can guess; whoever has the name may have the audio. Private to api/. */
+/* Audio that is kept, for a while or until it is dropped: spoken replies and recordings whose clients get a link in
+ * place of the bytes. One folder, one file each, under a name that nobody can guess; whoever has the name may have the
+ * audio. Private to api/. */
 #ifndef API_AUDIO_FILES_H
 #define API_AUDIO_FILES_H
 
@@ -30,10 +31,13 @@ int audio_keep(struct audio_files *files, enum speech_format format, struct str 
  * "<prefix>-<ms>-<random>.<format>"; prefix: lower-case letters. */
 int audio_keep_lasting(struct audio_files *files, const char *prefix, enum speech_format format, struct str bytes,
                        char name[AUDIO_NAME], struct err *e);
-/* A client's recording, kept like that and served with its own type: "<ms>-<random>-<file name, made harmless>". */
+/* A client's recording, kept like that and served with the type that its content has: "<ms>-<random>-<file name, made
+ * harmless>". INVALID_REQUEST: it is no audio that is known here. On the disk when this returns 0. */
 struct audio_upload {
-    struct str name, type, bytes; /* as the client says */
+    struct str name; /* as the client says */
+    struct str bytes;
 };
+int audio_check_upload(const struct audio_upload *upload, struct err *e);
 int audio_keep_upload(struct audio_files *files, const struct audio_upload *upload, char name[AUDIO_NAME],
                       struct err *e);
 /* Deletes a file that is kept until then, soon; harmless for any other name. Any loop. */

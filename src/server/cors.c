@@ -2,7 +2,7 @@
 
 #define METHODS "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 #define MAX_AGE "7200" /* what Chromium caps it to */
-#define EXPOSED "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After"
+#define EXPOSED "Link, X-Next-Cursor, X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After"
 
 static int put_line(struct buf *out, struct str name, struct str value)
 {

@@ -31,10 +31,11 @@ static void replies_reflect_the_allowed_origin(void **state)
 {
     (void)state;
     assert_int_equal(cors_put(&out, STR("http://localhost:5173")), 0);
-    assert_string_equal(buf_cstr(&out), "Access-Control-Allow-Origin: http://localhost:5173\r\n"
-                                        "Access-Control-Allow-Credentials: true\r\n"
-                                        "Access-Control-Expose-Headers: X-Request-Id, RateLimit-Limit, "
-                                        "RateLimit-Remaining, RateLimit-Reset, Retry-After\r\n");
+    assert_string_equal(buf_cstr(&out),
+                        "Access-Control-Allow-Origin: http://localhost:5173\r\n"
+                        "Access-Control-Allow-Credentials: true\r\n"
+                        "Access-Control-Expose-Headers: Link, X-Next-Cursor, X-Request-Id, RateLimit-Limit, "
+                        "RateLimit-Remaining, RateLimit-Reset, Retry-After\r\n");
 }
 
 static void others_get_nothing(void **state)
