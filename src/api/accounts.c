@@ -1,9 +1,9 @@
 /* Accounts of users (dialect 003): /api/auth. */
-#include "api/care_impl.h"
+#include "api/accounts_impl.h"
 
 #include "auth/token.h"
 
-#define REPLY_MAX KIB(256)
+#define BODY_MAX KIB(64)
 
 /* ---- the body ---- */
 
@@ -15,7 +15,7 @@ struct credentials {
     struct str fields[FIELDS];
 };
 
-static int read_body(struct http_request *rq, struct json_want *wants, size_t n, struct err *e)
+int account_read_body(struct http_request *rq, struct json_want *wants, size_t n, struct err *e)
 {
     enum json_type root;
     if (str_trim(rq->body).n == 0)
@@ -28,7 +28,7 @@ static int read_body(struct http_request *rq, struct json_want *wants, size_t n,
 static int read_credentials(struct http_request *rq, struct credentials *out, struct err *e)
 {
     struct json_want wants[FIELDS] = {{.path = "name"}, {.path = "email"}, {.path = "password"}};
-    if (read_body(rq, wants, FIELDS, e) < 0)
+    if (account_read_body(rq, wants, FIELDS, e) < 0)
         return -1;
     for (size_t i = 0; i < FIELDS; i++)
         out->fields[i] = want_text(rq->arena, &wants[i].value);
@@ -46,7 +46,7 @@ static bool reply_missing(struct http_request *rq, const struct credentials *giv
     if (!missing)
         return false;
     err_set(&e, ERR_INVALID_REQUEST, "%.*s", STR_ARG(text));
-    struct jw w = reply_writer(rq, REPLY_MAX);
+    struct jw w = reply_writer(rq, ACCOUNT_REPLY_MAX);
     jw_obj(&w);
     put_error(&w, &e);
     jw_key(&w, "fields");
@@ -64,21 +64,26 @@ static bool reply_missing(struct http_request *rq, const struct credentials *giv
 
 /* ---- replies ---- */
 
-/* What went wrong in here is told in the dialect's words. */
-static void reply_failure(struct http_request *rq, struct err *e, const char *text)
+void account_reply_failure(struct http_request *rq, struct err *e, const char *text)
 {
     if (e->status == 500)
         err_set(e, ERR_INTERNAL_ERROR, "%s", text);
     http_reply_error(rq, e);
 }
 
+void account_put_tokens(struct jw *w, const struct account_session *session)
+{
+    if (session->token.n)
+        jw_kstr(w, "token", session->token);
+    if (session->refresh_token.n)
+        jw_kstr(w, "refreshToken", session->refresh_token);
+}
+
 static void reply_session(struct http_request *rq, int status, const struct account_session *session)
 {
-    struct jw w = reply_writer(rq, REPLY_MAX);
+    struct jw w = reply_writer(rq, ACCOUNT_REPLY_MAX);
     jw_obj(&w);
-    jw_kstr(&w, "token", session->token);
-    if (session->refresh_token.n)
-        jw_kstr(&w, "refreshToken", session->refresh_token);
+    account_put_tokens(&w, session);
     jw_key(&w, "user");
     jw_obj(&w);
     put_user(&w, &session->user, false);
@@ -87,11 +92,11 @@ static void reply_session(struct http_request *rq, int status, const struct acco
     http_reply_jw(rq, status, &w);
 }
 
-static void reply_user(struct http_request *rq, const struct user *user, bool times)
+static void reply_user(struct http_request *rq, const struct user *user)
 {
-    struct jw w = reply_writer(rq, REPLY_MAX);
+    struct jw w = reply_writer(rq, ACCOUNT_REPLY_MAX);
     jw_obj(&w);
-    put_user(&w, user, times);
+    put_user(&w, user, false);
     jw_end_obj(&w);
     http_reply_jw(rq, 200, &w);
 }
@@ -119,7 +124,7 @@ static void post_register(struct http_request *rq)
         return;
     struct account_form form = form_of(rq, &given);
     if (account_register(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
-        reply_failure(rq, &e, "Server error during registration");
+        account_reply_failure(rq, &e, "Server error during registration");
     else
         reply_session(rq, 201, &session);
 }
@@ -137,7 +142,7 @@ static void post_login(struct http_request *rq)
         return;
     struct account_form form = form_of(rq, &given);
     if (account_login(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
-        reply_failure(rq, &e, "Server error during login");
+        account_reply_failure(rq, &e, "Server error during login");
     else
         reply_session(rq, 200, &session);
 }
@@ -152,24 +157,58 @@ static void get_me(struct http_request *rq)
     if (!token.n)
         err_set(&e, ERR_UNAUTHORIZED, "No token provided");
     else if (account_named(api_of(rq)->config.accounts, token, rq->arena, &user, &e) == 0) {
-        reply_user(rq, &user, false);
+        reply_user(rq, &user);
         return;
     }
     http_reply_error(rq, &e);
 }
 
-static void get_profile(struct http_request *rq)
+/* ---- going on, and out ---- */
+
+/* {"refreshToken"} or {"token"}, or the header. */
+static int read_token(struct http_request *rq, struct str *token, struct err *e)
 {
-    struct user user;
-    if (care_guard(rq, &user) == 0)
-        reply_user(rq, &user, true);
+    struct json_want wants[] = {{.path = "refreshToken"}, {.path = "token"}};
+    if (account_read_body(rq, wants, COUNT(wants), e) < 0)
+        return -1;
+    *token = want_text(rq->arena, &wants[0].value);
+    if (!token->n)
+        *token = want_text(rq->arena, &wants[1].value);
+    if (!token->n)
+        *token = bearer_token(http_request_header(rq, STR("authorization")));
+    return 0;
+}
+
+static void post_refresh(struct http_request *rq)
+{
+    struct err e;
+    struct str token;
+    struct account_session session;
+    if (read_token(rq, &token, &e) < 0 ||
+        account_refresh(api_of(rq)->config.accounts, token, rq->arena, &session, &e) < 0)
+        account_reply_failure(rq, &e, "Server error during refresh");
+    else
+        reply_session(rq, 200, &session);
+}
+
+static void post_logout(struct http_request *rq)
+{
+    struct err e;
+    struct str token;
+    if (read_token(rq, &token, &e) < 0 || account_logout(api_of(rq)->config.accounts, token, &e) < 0)
+        account_reply_failure(rq, &e, "Server error during logout");
+    else
+        http_reply_json(rq, 200, STR("{\"message\":\"Logged out\"}"));
 }
 
 static const struct http_route routes[] = {
-    {HTTP_POST, "/api/auth/register", post_register, NULL, KIB(64), NULL, "Makes an account"},
-    {HTTP_POST, "/api/auth/login", post_login, NULL, KIB(64), NULL, "A token for an e-mail address and a password"},
+    {HTTP_POST, "/api/auth/register", post_register, NULL, BODY_MAX, NULL, "Makes an account"},
+    {HTTP_POST, "/api/auth/login", post_login, NULL, BODY_MAX, NULL, "A token for an e-mail address and a password"},
     {HTTP_GET, "/api/auth/me", get_me, NULL, 0, NULL, "The user of the token"},
-    {HTTP_GET, "/api/auth/profile", get_profile, NULL, 0, NULL, "The profile of the token's user"},
+    {HTTP_POST, "/api/auth/refresh", post_refresh, NULL, BODY_MAX, NULL, "A new token for a refresh token"},
+    {HTTP_POST, "/api/auth/logout", post_logout, NULL, BODY_MAX, NULL, "Ends a refresh token"},
+    {HTTP_GET, "/api/auth/profile", profile_get, NULL, 0, NULL, "The profile of the token's user"},
+    {HTTP_PUT, "/api/auth/profile", profile_put, NULL, HTTP_ANY_TYPE, NULL, "Changes the profile"},
 };
 
 const struct door door_accounts = {routes, COUNT(routes), NULL};

@@ -42,12 +42,14 @@ struct api *api_of(const struct http_request *rq);
 
 /* ---- who may come in: admit.c ---- */
 
-/* Whether the client shows the API token, or the dialect is open. 0 or -1 UNAUTHORIZED. */
+/* Whether the client shows the API token or a user's, or the dialect is open. 0 or -1 UNAUTHORIZED. */
 int admit_dialect(const struct http_request *rq, const char *dialect, struct err *e);
-/* Whether a client that showed the token, or not, may come to a space (spaces have their dialect's name). */
+/* Whether a client that showed a token, or not, may come to a space (spaces have their dialect's name). */
 bool admit_space(const struct api *api, bool has_token, struct str space);
 /* Whether the request carries the API token (Authorization, or ?token= on a WebSocket). */
 bool admit_has_token(const struct http_request *rq);
+/* Whether it carries that or a user's token: both let a client into every dialect. */
+bool admit_has_any_token(const struct http_request *rq);
 /* As that, for requests whose ctx is another. */
 bool admit_shows_token(const struct api *api, const struct http_request *rq, bool in_query);
 bool admit_is_token(const struct api *api, struct str given);

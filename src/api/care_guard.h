@@ -7,7 +7,7 @@
 /* The user whose token the request shows (Authorization, with or without "Bearer"), in the request's arena. -1 after
  * answering 401 {"message":"Please authenticate."…}, or 503 when the store cannot tell. */
 int care_guard(struct http_request *rq, struct user *user);
-/* Whether the request shows a token that was signed here and did not expire: lets a user into every dialect. */
-bool care_shows_token(const struct http_request *rq);
+/* Whether this is a token of a user: signed here, not expired, not known to be ended. Never waits. */
+bool care_is_token(const struct api *api, struct str token);
 
 #endif

@@ -54,7 +54,7 @@ static int find(struct http_request *rq)
     }
     struct api *api = api_of(rq);
     if (conversation_get(api->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) == 0) {
-        if (admit_space(api, admit_has_token(rq), found.space))
+        if (admit_space(api, admit_has_any_token(rq), found.space))
             return 0;
         err_set(&e, ERR_CONVERSATION_NOT_FOUND, NULL);
     }

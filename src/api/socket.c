@@ -13,7 +13,7 @@ struct api *socket_api(struct websocket *ws)
 void socket_open(struct websocket *ws, const struct http_request *rq, const struct socket_dialect *dialect)
 {
     struct socket_state *state = websocket_user(ws);
-    state->has_token = admit_has_token(rq);
+    state->has_token = admit_has_any_token(rq);
     state->dialect = dialect;
     list_init(&state->followers);
 }

@@ -64,6 +64,14 @@ static struct str lower(struct str s, struct arena *arena)
     return str_n(out, s.n);
 }
 
+static bool has_control(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7F)
+            return true;
+    return false;
+}
+
 static int check_name(struct str name, struct err *e)
 {
     size_t length = utf8_utf16_len(name);
@@ -71,6 +79,8 @@ static int check_name(struct str name, struct err *e)
         return err_set(e, ERR_INVALID_REQUEST, "Name must be at least 2 characters long");
     if (length > NAME_MAX)
         return err_set(e, ERR_INVALID_REQUEST, "Name cannot exceed 50 characters");
+    if (has_control(name))
+        return err_set(e, ERR_INVALID_REQUEST, "Name holds a character that is not allowed");
     return 0;
 }
 
