@@ -1,5 +1,6 @@
-# Files compiled into the program. Run as a script: cmake -DFOLDER=<folder> -DOUTPUT=<file.c> -P embed.cmake writes the
-# folder's files, in the order of their names, as the table of src/api/voice_files.h. The same files give the same bytes.
+# Files compiled into the program. Run as a script: cmake -DFOLDER=<folder> -DTABLE=<name> -DOUTPUT=<file.c> -P embed.cmake
+# writes the folder's files, in the order of their names, as the table <name>_files of src/api/embedded.h. The same files
+# give the same bytes.
 file(GLOB files ${FOLDER}/*)
 set(contents)
 set(rows)
@@ -14,5 +15,5 @@ foreach(file ${files})
     string(APPEND rows "    {\"${name}\", \"\\\"${hash}\\\"\", {content_${count}, sizeof content_${count} - 1}},\n")
     math(EXPR count "${count} + 1")
 endforeach()
-file(WRITE ${OUTPUT} "#include \"api/voice_files.h\"\n\n${contents}
-const struct voice_file voice_files[] = {\n${rows}};\nconst size_t voice_file_count = ${count};\n")
+file(WRITE ${OUTPUT} "#include \"api/embedded.h\"\n\n${contents}
+const struct embedded_file ${TABLE}_files[] = {\n${rows}};\nconst size_t ${TABLE}_file_count = ${count};\n")

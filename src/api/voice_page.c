@@ -2,7 +2,7 @@
  * sockets that it speaks on are not. */
 #include "api/api_impl.h"
 
-#include "api/voice_files.h"
+#include "api/embedded.h"
 #include "server/static_file.h"
 
 /* Scripts and styles come from here alone, and never from inside the page. */
@@ -10,7 +10,7 @@
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "   \
     "form-action 'none'; frame-ancestors 'none'"
 
-static const struct voice_file *find(struct str name)
+static const struct embedded_file *find(struct str name)
 {
     for (size_t i = 0; i < voice_file_count; i++)
         if (str_eqc(name, voice_files[i].name))
@@ -27,7 +27,7 @@ static struct str type_of(struct str name)
     return str_ends(name, STR(".css")) ? STR("text/css; charset=utf-8") : STR("image/svg+xml");
 }
 
-static void reply_file(struct http_request *rq, const struct voice_file *file)
+static void reply_file(struct http_request *rq, const struct embedded_file *file)
 {
     struct err e;
     if (file) {

@@ -68,15 +68,14 @@ struct static_file *static_file_free(struct static_file *file)
     return NULL;
 }
 
-/* Whether the list of If-None-Match names it: compared weakly. */
-static bool names(struct str list, const char *etag)
+bool static_is_known(struct http_request *rq, struct str etag)
 {
-    struct str one;
+    struct str list = http_request_header(rq, STR("if-none-match")), one;
     while (str_split(&list, ',', &one)) {
         one = str_trim(one);
         if (str_starts(one, STR("W/")))
             one = str_from(one, 2);
-        if (str_eqc(one, etag) || str_eqc(one, "*"))
+        if (str_eq(one, etag) || str_eqc(one, "*"))
             return true;
     }
     return false;
@@ -88,7 +87,7 @@ void static_bytes_reply(struct http_request *rq, struct str content, const char 
     http_reply_header(rq, STR("Cache-Control"), STR("public, max-age=0"));
     /* Browsers take a 304's headers into their copy: it has the type of the content, as the security headers depend on
      * that. */
-    if (names(http_request_header(rq, STR("if-none-match")), etag))
+    if (static_is_known(rq, str_c(etag)))
         http_reply(rq, 304, content_type, STR(""));
     else
         http_reply(rq, 200, content_type, content);

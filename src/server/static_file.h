@@ -19,7 +19,10 @@ struct static_file *static_file_free(struct static_file *file);
 /* The whole reply: 200, or 304 when the client has it. */
 void static_file_reply(struct http_request *rq, const struct static_file *file, struct str content_type);
 
-/* As that, for bytes that live as long as the program. */
+/* Whether If-None-Match names the validator (with its quotes): compared weakly. */
+bool static_is_known(struct http_request *rq, struct str etag);
+
+/* As static_file_reply, for bytes that live as long as the program. */
 void static_bytes_reply(struct http_request *rq, struct str content, const char *etag, struct str content_type);
 
 #endif

@@ -1,0 +1,145 @@
+#include "api/file_reply.h"
+
+#include "api/audio_range.h"
+#include "base/mem.h"
+#include "server/static_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_BYTES 255
+
+bool file_name_is_plain(struct str name)
+{
+    if (name.n == 0 || name.n > NAME_BYTES || name.p[0] == '.')
+        return false;
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < 0x20 || name.p[i] == '/' || name.p[i] == '\\' || name.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* ---- the range ---- */
+
+/* The range that is asked for, unless the client has part of something else (If-Range). */
+static struct str wanted_range(struct http_request *rq, struct str etag)
+{
+    struct str condition = http_request_header(rq, STR("if-range")), range = http_request_header(rq, STR("range"));
+    bool applies = rq->method == HTTP_GET && range.p && (!condition.p || str_eq(str_trim(condition), etag));
+    return applies ? range : STR("");
+}
+
+/* What is to be sent, so that only that is read. */
+struct choice {
+    struct audio_range part;
+    bool known, empty; /* empty: no bytes are sent, only their number */
+};
+
+static struct choice choose(struct http_request *rq, struct str etag, uint64_t size)
+{
+    struct choice c = {.part = audio_range_read(wanted_range(rq, etag), size), .known = static_is_known(rq, etag)};
+    c.empty = c.known || rq->method == HTTP_HEAD || c.part.status == 416;
+    return c;
+}
+
+/* `content` is the part's bytes. */
+static void reply(struct http_request *rq, const struct file_reply *how, const struct choice *c, uint64_t size,
+                  struct str content)
+{
+    http_reply_header(rq, STR("ETag"), how->etag);
+    http_reply_header(rq, STR("Cache-Control"), how->cache);
+    http_reply_header(rq, STR("Accept-Ranges"), STR("bytes"));
+    if (c->known) {
+        http_reply(rq, 304, how->type, STR(""));
+        return;
+    }
+    if (c->part.status != 200)
+        http_reply_header(rq, STR("Content-Range"), audio_range_header(rq->arena, &c->part, size));
+    if (c->part.status == 416)
+        http_reply_text(rq, 416, STR("The range lies behind the end"));
+    else
+        http_reply(rq, c->part.status, how->type, content);
+}
+
+void bytes_reply(struct http_request *rq, struct str content, const struct file_reply *how)
+{
+    struct choice c = choose(rq, how->etag, content.n);
+    reply(rq, how, &c, content.n, str_n(content.p + c.part.from, (size_t)c.part.n));
+}
+
+/* ---- files: opened and read in the worker pool ---- */
+
+struct reading {
+    const char *path;
+    int fd; /* -1: there is none */
+    struct stat st;
+    uint64_t from;
+    struct blob *content;
+    bool failed;
+};
+
+static void open_file(void *arg)
+{
+    struct reading *r = arg;
+    r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (r->fd >= 0 && (fstat(r->fd, &r->st) < 0 || !S_ISREG(r->st.st_mode))) {
+        close(r->fd);
+        r->fd = -1;
+    }
+}
+
+static void read_part(void *arg)
+{
+    struct reading *r = arg;
+    for (size_t at = 0; at < r->content->n && !r->failed;) {
+        ssize_t n = pread(r->fd, r->content->data + at, r->content->n - at, (off_t)(r->from + at));
+        r->failed = n == 0 || (n < 0 && errno != EINTR);
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static struct str made_etag(struct arena *arena, const struct stat *st)
+{
+    return arena_printf(arena, "\"%" PRIx64 ".%lx-%" PRIx64 "\"", (uint64_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec,
+                        (uint64_t)st->st_size);
+}
+
+static int reply_open(struct http_request *rq, struct reading *r, const struct file_reply *how)
+{
+    struct file_reply whole = *how;
+    uint64_t size = (uint64_t)r->st.st_size;
+    if (size > how->max)
+        return -1;
+    if (!whole.etag.n)
+        whole.etag = made_etag(rq->arena, &r->st);
+    struct choice c = choose(rq, whole.etag, size);
+    if (c.empty) { /* to HEAD, only the length matters */
+        reply(rq, &whole, &c, size, str_n("", (size_t)c.part.n));
+        return 0;
+    }
+    r->content = blob_alloc((size_t)c.part.n);
+    r->from = c.part.from;
+    bool read = pool_call(read_part, r, NULL) == 0 && !r->failed;
+    if (read)
+        reply(rq, &whole, &c, size, blob_str(r->content));
+    blob_unref(r->content);
+    return read ? 0 : -1;
+}
+
+int file_reply(struct http_request *rq, const char *folder, struct str name, const struct file_reply *how)
+{
+    struct reading r = {.fd = -1};
+    if (!folder || !*folder)
+        return -1;
+    r.path = arena_printf(rq->arena, "%s/%.*s", folder, STR_ARG(name)).p;
+    if (pool_call(open_file, &r, NULL) < 0 || r.fd < 0)
+        return -1;
+    int result = reply_open(rq, &r, how);
+    close(r.fd);
+    return result;
+}
