@@ -37,6 +37,7 @@ struct chat *chat_new(const struct chat_config *config)
         chat->loops[i].chat = chat;
         chat->loops[i].loop = config->loops[i];
         list_init(&chat->loops[i].turns);
+        list_init(&chat->loops[i].works);
     }
     make_metrics(&chat->metrics);
     return chat;
@@ -102,8 +103,24 @@ size_t chat_busy(struct chat *chat)
     return chat_here(chat)->busy;
 }
 
+void chat_work_begin(struct chat *chat, struct chat_work *work)
+{
+    work->at = chat_here(chat);
+    work->task = task_self();
+    work->at->busy++;
+    list_push_back(&work->at->works, &work->link);
+}
+
+void chat_work_end(struct chat_work *work)
+{
+    list_remove(&work->link);
+    work->at->busy--;
+}
+
 void chat_abort(struct chat *chat)
 {
+    list_each(entry, &chat_here(chat)->works)
+        task_cancel(container_of(entry, struct chat_work, link)->task);
     list_each(entry, &chat_here(chat)->turns)
         turn_stop(container_of(entry, struct turn, at_loop), "interrupted");
 }

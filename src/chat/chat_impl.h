@@ -15,9 +15,20 @@ struct chat_loop {
     struct map views; /* conversation id -> struct room_view */
     size_t busy;      /* turns running or waiting */
     struct list turns;
+    struct list works;
     unsigned late; /* replies waiting for a store in trouble */
     bool ended;    /* chat_loop_end was called */
 };
+
+/* Work of a task that goes on when nobody waits for it any more: counted as busy until it ends, cancelled by
+ * chat_abort. Embedded in the task's own record; both calls on the task's loop, by the task. */
+struct chat_work {
+    struct list link;
+    struct chat_loop *at;
+    struct task *task;
+};
+void chat_work_begin(struct chat *chat, struct chat_work *work);
+void chat_work_end(struct chat_work *work);
 
 struct chat_metrics {
     struct metric *turns_running, *first_token, *rooms;

@@ -38,7 +38,7 @@ struct turn_request {
     bool create;                        /* an unknown id is created; otherwise CONVERSATION_NOT_FOUND */
     struct str text;                    /* blank: INVALID_REQUEST "Message is required" */
     struct str client_id;               /* the client's id for this message, empty: none. Repeated: no second turn */
-    struct str reply_id;                /* id for the reply, empty: made here */
+    struct str user_id, reply_id;       /* ids for the message and the reply, empty: made here */
     struct str user_meta;               /* JSON object kept with the user's message */
     const struct turn_manner *manner;   /* NULL: the surface's */
     const void *origin;                 /* see struct room_event */
@@ -47,7 +47,7 @@ struct turn_request {
 /* Strings live in the arena given to turn_start. */
 struct turn_ticket {
     struct str conversation_id, user_message_id, reply_id;
-    int64_t user_at_us;
+    int64_t user_at_us, user_seq;
     bool created;            /* the conversation */
     bool duplicate;          /* client_id was seen before: the ids are those of the first time */
     struct room_cursor from; /* follow from here to see every event of this turn */
