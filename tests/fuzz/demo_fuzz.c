@@ -5,6 +5,17 @@
 #include "llm/demo/responder.h"
 #include "llm/tokens.h"
 
+static void reply(const struct responder_input *in)
+{
+    struct buf out = BUF_INIT(SIZE_MAX);
+    responder_reply(in, &out);
+    CHECK(out.len > 0 && out.len < KIB(16));
+    if (utf8_valid(in->question) && utf8_valid(in->text))
+        CHECK(utf8_valid(buf_str(&out)));
+    CHECK(tokens_estimate(buf_str(&out)) > 0);
+    buf_free(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str text = {(const char *)data, size}, question = {text.p, 0};
@@ -16,13 +27,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         question = text;
         text.n = 0;
     }
-    struct responder_input in = {question, text, 2, 1795244413463};
-    struct buf out = BUF_INIT(SIZE_MAX);
-    responder_reply(&in, &out);
-    CHECK(out.len > 0 && out.len < KIB(16));
-    if (utf8_valid(question) && utf8_valid(text))
-        CHECK(utf8_valid(buf_str(&out)));
-    CHECK(tokens_estimate(buf_str(&out)) > 0);
-    buf_free(&out);
+    static const char *const intents[] = {"question", "support", "purchase", "cancellation", "general"};
+    struct responder_input in = {.question = question, .text = text, .turns = 2, .wall_ms = 1795244413463};
+    reply(&in);
+    in.speaker = STR("Nina");
+    in.company = STR("Zimax Bikes");
+    in.intent = str_c(intents[size % COUNT(intents)]);
+    reply(&in);
+    in.speaker = in.company = question; /* its own names are the owner's to choose */
+    reply(&in);
     return 0;
 }

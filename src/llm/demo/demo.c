@@ -91,7 +91,11 @@ static int read_relay(struct demo_request *d, const struct llm_request *rq, stru
 
 static int read_request(struct demo_request *d, const struct llm_request *rq, struct arena *arena, struct err *e)
 {
-    d->input = (struct responder_input){.text = rq->text, .wall_ms = clock_wall_ms()};
+    d->input = (struct responder_input){.text = rq->text,
+                                        .wall_ms = clock_wall_ms(),
+                                        .speaker = str_trim(rq->speaker),
+                                        .company = str_trim(rq->company),
+                                        .intent = rq->intent};
     d->model = rq->model;
     d->max_tokens = rq->max_tokens;
     if (rq->body.p)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "llm/demo/rank.h"
+#include "llm/demo/responder_impl.h"
 #include "llm/demo/sum.h"
 #include "llm/demo/words.h"
 
@@ -10,18 +11,6 @@
 #include <time.h>
 
 #define QUOTED 200 /* bytes of the user's own words that are repeated */
-
-struct thought {
-    const struct responder_input *in;
-    struct str question; /* bounded, trimmed */
-    struct str plain;    /* its words in lower case, one space around each */
-    struct buf *out;
-};
-
-static bool says(const struct thought *t, struct str phrase)
-{
-    return str_find(t->plain, phrase) >= 0;
-}
 
 static void put_plain(struct buf *out, struct str text)
 {
@@ -32,11 +21,6 @@ static void put_plain(struct buf *out, struct str text)
             buf_byte(out, word.p[i] >= 'A' && word.p[i] <= 'Z' ? (char)(word.p[i] + 32) : word.p[i]);
         buf_byte(out, ' ');
     }
-}
-
-static struct str shortened(struct str text, size_t max)
-{
-    return text.n <= max ? text : (struct str){text.p, utf8_whole(text.p, max)};
 }
 
 /* The user's words on one line, in quotes. */
@@ -246,14 +230,18 @@ void responder_reply(const struct responder_input *in, struct buf *out)
         reply_echo,     reply_count,     reply_sum,          reply_time,   reply_greeting,
         reply_courtesy, reply_from_text, reply_about_itself, reply_topics, reply_understood};
     struct buf plain = BUF_INIT(SIZE_MAX);
-    struct thought t = {.in = in, .question = str_trim(shortened(in->question, RESPONDER_QUESTION)), .out = out};
+    struct thought t = {
+        .in = in, .question = str_trim(shortened(in->question, RESPONDER_QUESTION)), .out = out, .begin = out->len};
     if (t.question.n == 0) {
         buf_lit(out, "I got an empty message. Please write something.");
         return;
     }
     put_plain(&plain, t.question);
     t.plain = buf_str(&plain);
-    for (size_t i = 0; i < COUNT(rules) && !rules[i](&t); i++)
-        ;
+    if (in->speaker.n)
+        care_reply(&t);
+    else
+        for (size_t i = 0; i < COUNT(rules) && !rules[i](&t); i++)
+            ;
     buf_free(&plain);
 }

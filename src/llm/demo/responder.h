@@ -12,6 +12,9 @@ struct responder_input {
     struct str text;     /* what to answer from (companyInfo), "" when there is none */
     size_t turns;        /* user messages so far, the question included */
     int64_t wall_ms;     /* for questions about date and time (UTC) */
+    /* Customer care, when there is a speaker: who answers, for which company, and what the customer wants (names of
+     * struct llm_request). */
+    struct str speaker, company, intent;
 };
 
 /* Appends the reply, never empty, valid UTF-8 when the input is. */

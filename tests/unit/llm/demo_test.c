@@ -92,6 +92,32 @@ static void the_demo_answers_from_a_text(void **state)
     with_demo(NULL, from_text_body);
 }
 
+static void care_body(struct demo_test *t)
+{
+    struct told told;
+    struct llm_message ask_refund = {LLM_USER, STR("I want a refund for order 55123")};
+    struct llm_request rq = {.messages = &ask_refund,
+                             .nmessages = 1,
+                             .text = STR("We sell bikes. Refunds take five days."),
+                             .speaker = STR(" Nina "),
+                             .company = STR("Zimax Bikes"),
+                             .intent = STR("cancellation")};
+    ask(t, &rq, &told);
+    assert_string_equal(buf_cstr(&told.text), "We will find a way to settle that. Refunds take five days. I have noted "
+                                              "55123. Would you rather have a refund or an exchange?");
+    told_free(&told);
+    ask_refund.content = STR("hello");
+    ask(t, &rq, &told);
+    assert_string_equal(buf_cstr(&told.text), "Hello, this is Nina from Zimax Bikes. What can I do for you?");
+    told_free(&told);
+}
+
+static void the_demo_stands_in_for_an_agent(void **state)
+{
+    (void)state;
+    with_demo(NULL, care_body);
+}
+
 static void relay_body(struct demo_test *t)
 {
     struct told told;
@@ -215,7 +241,7 @@ int main(void)
         cmocka_unit_test(the_demo_streams_word_by_word), cmocka_unit_test(the_demo_answers_from_a_text),
         cmocka_unit_test(the_demo_serves_relays),        cmocka_unit_test(the_demo_refuses_what_is_no_conversation),
         cmocka_unit_test(the_demo_keeps_its_pace),       cmocka_unit_test(the_demo_can_be_cancelled),
-        cmocka_unit_test(the_demo_lists_itself),
+        cmocka_unit_test(the_demo_lists_itself),         cmocka_unit_test(the_demo_stands_in_for_an_agent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

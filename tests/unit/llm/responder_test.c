@@ -22,7 +22,8 @@ static const char company[] =
 static void ask(const char *question, const char *text, const char *expected)
 {
     struct buf out = BUF_INIT(1 << 20), again = BUF_INIT(1 << 20);
-    struct responder_input in = {str_c(question), str_c(text), 1, 1795244413463};
+    struct responder_input in = {
+        .question = str_c(question), .text = str_c(text), .turns = 1, .wall_ms = 1795244413463};
     responder_reply(&in, &out);
     responder_reply(&in, &again);
     if (!strstr(buf_cstr(&out), expected))
@@ -130,7 +131,7 @@ static void odd_input_is_bounded(void **state)
         buf_lit(&question, "\xe6\x97\xa5(((");
     while (text.len < (1 << 20))
         buf_lit(&text, "\xe6\x97\xa5\xe6\x9c\xac word. ");
-    struct responder_input in = {buf_str(&question), buf_str(&text), 3, 0};
+    struct responder_input in = {.question = buf_str(&question), .text = buf_str(&text), .turns = 3};
     responder_reply(&in, &out);
     assert_true(out.len > 0 && out.len < 4096);
     assert_true(utf8_valid(buf_str(&out)));
