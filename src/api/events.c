@@ -1,6 +1,6 @@
 /* GET /api/conversations/:id/events: a conversation's log as server-sent events, resumable with Last-Event-ID; and
  * cancelling its running turn. */
-#include "api/api_impl.h"
+#include "api/care_impl.h"
 #include "api/private.h"
 #include "api/snapshot.h"
 #include "api/socket.h"
@@ -15,6 +15,7 @@ struct event_stream {
     struct task *task;
     struct http_request *rq;
     struct str id;
+    struct chat_scope scope;    /* whose conversation it is */
     struct snapshot_told *told; /* by the last reset; NULL: the log was replayed from the client's place */
 };
 
@@ -39,28 +40,41 @@ static struct blob *event_as_sse(const struct room_event *event)
     return blob;
 }
 
-/* The log of any anonymous conversation whose dialect the client may come to. */
-static const struct chat_scope scope = {0};
+/* ---- whose log it is ---- */
 
-/* 0, or -1 after answering. */
-static int find(struct http_request *rq)
+static int find_private(struct http_request *rq, struct chat_scope *scope)
+{
+    struct conversation found;
+    struct user user;
+    struct err e;
+    if (care_enter(rq, &user) < 0)
+        return -1;
+    *scope = (struct chat_scope){.space = CARE_SPACE, .owner = user.id};
+    if (conversation_get(api_of(rq)->chat, scope, rq->params[0], 0, rq->arena, &found, &e) == 0)
+        return 0;
+    http_reply_error(rq, &e);
+    return -1;
+}
+
+/* A user's own conversation, or any anonymous one whose dialect the client may come to. 0, or -1 after answering. */
+static int find(struct http_request *rq, struct chat_scope *scope)
 {
     struct conversation found;
     struct err e;
-    if (private_is(rq, rq->params[0])) {
-        err_set(&e, ERR_UNAUTHORIZED, NULL);
-        http_reply_error(rq, &e);
-        return -1;
-    }
+    if (private_is(rq, rq->params[0]))
+        return find_private(rq, scope);
     struct api *api = api_of(rq);
-    if (conversation_get(api->chat, &scope, rq->params[0], 0, rq->arena, &found, &e) == 0) {
-        if (admit_space(api, admit_has_any_token(rq), found.space))
+    *scope = (struct chat_scope){0};
+    if (conversation_get(api->chat, scope, rq->params[0], 0, rq->arena, &found, &e) == 0) {
+        if (admit_space(api, admit_has_token(rq), found.space))
             return 0;
         err_set(&e, ERR_CONVERSATION_NOT_FOUND, NULL);
     }
     http_reply_error(rq, &e);
     return -1;
 }
+
+/* ---- the stream ---- */
 
 static struct chat *chat_of(const struct event_stream *s)
 {
@@ -73,11 +87,33 @@ static void begin(struct event_stream *s)
         sse_begin(s->rq);
 }
 
+static bool is_private(const struct event_stream *s)
+{
+    return s->scope.owner.n > 0;
+}
+
+/* The conversation as its dialect has it; the messages are the snapshot's. */
+static int put_snapshot(struct event_stream *s, struct jw *w, const struct conversation *snapshot, struct arena *arena,
+                        struct err *e)
+{
+    struct care_view view;
+    if (!is_private(s)) {
+        put_conversation(w, snapshot);
+        return 0;
+    }
+    if (care_get(api_of(s->rq)->care, s->scope.owner, s->id, 0, false, arena, &view, e) < 0)
+        return -1;
+    view.conversation.messages = snapshot->messages;
+    view.conversation.nmessages = snapshot->nmessages;
+    put_care_conversation(w, &view, false, arena);
+    return 0;
+}
+
 static int send_reset(struct event_stream *s, const struct room_join *join, struct arena *arena, struct err *e)
 {
     char id[ROOM_CURSOR_MAX];
     struct conversation conversation;
-    if (snapshot_load(chat_of(s), &scope, s->id, join, arena, &conversation, e) < 0)
+    if (snapshot_load(chat_of(s), &s->scope, s->id, join, arena, &conversation, e) < 0)
         return -1;
     free(s->told);
     s->told = snapshot_told_new(&conversation);
@@ -85,12 +121,14 @@ static int send_reset(struct event_stream *s, const struct room_join *join, stru
     struct jw w = jw_begin(&out);
     jw_obj(&w);
     jw_key(&w, "conversation");
-    put_conversation(&w, &conversation);
+    int result = put_snapshot(s, &w, &conversation, arena, e);
     put_running(&w, join);
     jw_end_obj(&w);
     room_cursor_print(id, join->now);
-    begin(s);
-    int result = sse_send(s->rq, str_c(id), STR("reset"), buf_str(&out), e);
+    if (result == 0) {
+        begin(s);
+        result = sse_send(s->rq, str_c(id), STR("reset"), buf_str(&out), e);
+    }
     buf_free(&out);
     return result;
 }
@@ -178,9 +216,10 @@ static void end_stream(struct event_stream *s, const struct err *e)
     }
 }
 
-static void serve_stream(struct http_request *rq)
+static void serve_stream(struct http_request *rq, const struct chat_scope *scope)
 {
-    struct event_stream s = {.follower.notify = on_news, .task = task_self(), .rq = rq, .id = rq->params[0]};
+    struct event_stream s = {
+        .follower.notify = on_news, .task = task_self(), .rq = rq, .id = rq->params[0], .scope = *scope};
     struct err e;
     if (follow_log(&s, &e) == 0)
         sse_finish(rq);
@@ -192,20 +231,22 @@ static void serve_stream(struct http_request *rq)
 
 static void get_events(struct http_request *rq)
 {
-    if (find(rq) < 0)
+    struct chat_scope scope;
+    if (find(rq, &scope) < 0)
         return;
     if (rq->method == HTTP_HEAD) {
         sse_begin(rq);
         sse_finish(rq);
     } else {
-        serve_stream(rq);
+        serve_stream(rq, &scope);
     }
 }
 
 static void post_cancel(struct http_request *rq)
 {
+    struct chat_scope scope;
     struct err e;
-    if (find(rq) < 0)
+    if (find(rq, &scope) < 0)
         return;
     int cancelled = turn_cancel(api_of(rq)->chat, rq->params[0], &e);
     struct jw w = reply_writer(rq, KIB(4));
