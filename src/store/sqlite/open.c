@@ -63,7 +63,7 @@ void *reader_main(void *arg)
     struct list done = LIST_INIT(done);
     struct job *job;
     free(arg);
-    while ((job = queue_take_read(q))) {
+    while ((job = queue_take_single(q))) {
         log_request_id = job->request_id;
         /* One snapshot for all statements of the operation. */
         job->result = db_run(reader.db, "BEGIN", &job->err);
@@ -125,7 +125,7 @@ static int sqlite_open(const struct store_config *config, struct store **out, st
     s->base.ops = &store_sqlite;
     s->lock_fd = lock_fd;
     s->nreaders = config->readers ? MIN(config->readers, (unsigned)SQLITE_STORE_READERS) : 2;
-    queue_init(&s->queue);
+    queue_init(&s->queue, store_op_writes);
     pthread_mutex_init(&s->checkpoint_lock, NULL);
     pthread_cond_init(&s->checkpoint_changed, NULL);
     if (open_writer(s, path, config, e) < 0 || open_others(s, path, e) < 0) {

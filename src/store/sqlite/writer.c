@@ -185,7 +185,7 @@ void *writer_main(void *arg)
     pthread_once(&once, metrics_once);
     sqlite3_wal_hook(s->writer.sql, on_wal, s);
     struct list batch = LIST_INIT(batch);
-    while ((got = queue_take_writes(&s->queue, &batch, !s->writer.leftovers)) >= 0) {
+    while ((got = queue_take_batch(&s->queue, &batch, !s->writer.leftovers)) >= 0) {
         if (got > 0) {
             metric_observe(batch_size, length(&batch));
             write_batch(&s->writer, &batch);

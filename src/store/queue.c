@@ -1,4 +1,4 @@
-#include "store/sqlite/queue.h"
+#include "store/queue.h"
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,17 +13,17 @@ static void metrics_once(void)
     depth = metric_gauge("parley_store_queue_depth", "Store operations waiting for or in a store thread", NULL);
 }
 
-void queue_init(struct queue *q)
+void queue_init(struct queue *q, bool (*batched)(enum store_op op))
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, metrics_once);
-    *q = (struct queue){0};
+    *q = (struct queue){.batched = batched};
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->writes_come, NULL);
-    pthread_cond_init(&q->reads_come, NULL);
+    pthread_cond_init(&q->batch_come, NULL);
+    pthread_cond_init(&q->single_come, NULL);
     pthread_cond_init(&q->thread_done, NULL);
-    list_init(&q->writes);
-    list_init(&q->reads);
+    list_init(&q->batch);
+    list_init(&q->singles);
 }
 
 void queue_free(struct queue *q)
@@ -33,8 +33,8 @@ void queue_free(struct queue *q)
         free(port);
     }
     pthread_mutex_destroy(&q->lock);
-    pthread_cond_destroy(&q->writes_come);
-    pthread_cond_destroy(&q->reads_come);
+    pthread_cond_destroy(&q->batch_come);
+    pthread_cond_destroy(&q->single_come);
     pthread_cond_destroy(&q->thread_done);
 }
 
@@ -42,16 +42,9 @@ void queue_free(struct queue *q)
 static void enqueue(struct queue *q, struct job *job)
 {
     job->state = JOB_QUEUED;
-    list_push_back(store_op_writes(job->call->op) ? &q->writes : &q->reads, &job->link);
-}
-
-/* Under the lock. */
-static void announce(struct queue *q)
-{
-    if (!list_empty(&q->writes))
-        pthread_cond_signal(&q->writes_come);
-    if (!list_empty(&q->reads))
-        pthread_cond_broadcast(&q->reads_come);
+    bool batched = q->batched(job->call->op);
+    list_push_back(batched ? &q->batch : &q->singles, &job->link);
+    pthread_cond_signal(batched ? &q->batch_come : &q->single_come);
 }
 
 static void hand_over(struct loop_end *end)
@@ -62,7 +55,6 @@ static void hand_over(struct loop_end *end)
     pthread_mutex_lock(&q->lock);
     while ((first = list_pop_front(&port->pending)))
         enqueue(q, container_of(first, struct job, link));
-    announce(q);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -134,7 +126,6 @@ static void await_on_thread(struct queue *q, struct job *job)
 {
     pthread_mutex_lock(&q->lock);
     enqueue(q, job);
-    announce(q);
     while (!job->over)
         pthread_cond_wait(&q->thread_done, &q->lock);
     pthread_mutex_unlock(&q->lock);
@@ -162,14 +153,14 @@ int queue_call(struct queue *q, const struct store_call *call, struct err *e)
     return job.result;
 }
 
-int queue_take_writes(struct queue *q, struct list *batch, bool wait)
+int queue_take_batch(struct queue *q, struct list *batch, bool wait)
 {
     struct list *first;
     pthread_mutex_lock(&q->lock);
-    while (wait && list_empty(&q->writes) && !q->closing)
-        pthread_cond_wait(&q->writes_come, &q->lock);
-    int result = !list_empty(&q->writes) ? 1 : q->closing ? -1 : 0;
-    for (unsigned n = 0; n < QUEUE_BATCH && (first = list_pop_front(&q->writes)); n++) {
+    while (wait && list_empty(&q->batch) && !q->closing)
+        pthread_cond_wait(&q->batch_come, &q->lock);
+    int result = !list_empty(&q->batch) ? 1 : q->closing ? -1 : 0;
+    for (unsigned n = 0; n < QUEUE_BATCH && (first = list_pop_front(&q->batch)); n++) {
         container_of(first, struct job, link)->state = JOB_RUNNING;
         list_push_back(batch, first);
     }
@@ -177,13 +168,13 @@ int queue_take_writes(struct queue *q, struct list *batch, bool wait)
     return result;
 }
 
-struct job *queue_take_read(struct queue *q)
+struct job *queue_take_single(struct queue *q)
 {
     struct job *job = NULL;
     pthread_mutex_lock(&q->lock);
-    while (list_empty(&q->reads) && !q->closing)
-        pthread_cond_wait(&q->reads_come, &q->lock);
-    struct list *first = list_pop_front(&q->reads);
+    while (list_empty(&q->singles) && !q->closing)
+        pthread_cond_wait(&q->single_come, &q->lock);
+    struct list *first = list_pop_front(&q->singles);
     if (first) {
         job = container_of(first, struct job, link);
         job->state = JOB_RUNNING;
@@ -219,7 +210,7 @@ void queue_end(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->closing = true;
-    pthread_cond_broadcast(&q->writes_come);
-    pthread_cond_broadcast(&q->reads_come);
+    pthread_cond_broadcast(&q->batch_come);
+    pthread_cond_broadcast(&q->single_come);
     pthread_mutex_unlock(&q->lock);
 }

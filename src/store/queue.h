@@ -1,8 +1,8 @@
-/* Calls on their way between tasks and the store's threads. A loop hands over what its tasks asked for once per
- * iteration, and is woken once for everything that finished meanwhile: that is what makes batches form by themselves
- * under load while an idle store answers at once. */
-#ifndef STORE_SQLITE_QUEUE_H
-#define STORE_SQLITE_QUEUE_H
+/* For drivers: calls on their way between tasks and a store's threads. A loop hands over what its tasks asked for once
+ * per iteration, and is woken once for everything that finished meanwhile: that is what makes batches form by
+ * themselves under load while an idle store answers at once. */
+#ifndef STORE_QUEUE_H
+#define STORE_QUEUE_H
 
 #include "base/list.h"
 #include "loop/task.h"
@@ -45,23 +45,25 @@ struct port {
 
 struct queue {
     pthread_mutex_t lock;
-    pthread_cond_t writes_come, reads_come, thread_done;
-    struct list writes, reads;
+    pthread_cond_t batch_come, single_come, thread_done;
+    bool (*batched)(enum store_op op);
+    struct list batch, singles; /* what one thread takes together, and what each of several takes one by one */
     struct port *ports;
     bool closing; /* empty the queues, then end */
 };
 
-void queue_init(struct queue *q);
+/* `batched` says which operations one thread takes together. */
+void queue_init(struct queue *q, bool (*batched)(enum store_op op));
 void queue_free(struct queue *q);
 /* Runs the call on a store thread; parks the task or blocks the thread. */
 int queue_call(struct queue *q, const struct store_call *call, struct err *e);
 
-/* Store threads. Moves the queued writes (at most QUEUE_BATCH) to *batch. 1: some; 0: none now, with `wait` false;
- * -1: none and closing. */
+/* Store threads. Moves the queued operations of the batch (at most QUEUE_BATCH) to *batch. 1: some; 0: none now, with
+ * `wait` false; -1: none and closing. */
 #define QUEUE_BATCH 1024
-int queue_take_writes(struct queue *q, struct list *batch, bool wait);
-/* One read, NULL when closing and there are none. */
-struct job *queue_take_read(struct queue *q);
+int queue_take_batch(struct queue *q, struct list *batch, bool wait);
+/* One of the others, NULL when closing and there are none. */
+struct job *queue_take_single(struct queue *q);
 /* Returns finished jobs (result and err set) to their callers; the jobs are gone afterwards. */
 void queue_finish(struct queue *q, struct list *jobs);
 /* From now on the threads end when there is nothing left. */
