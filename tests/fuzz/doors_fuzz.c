@@ -31,6 +31,7 @@ static struct {
     struct llm *llm;
     struct loop *loop;
     struct chat *chat;
+    struct accounts *accounts;
     struct api *api;
     struct server *server;
     unsigned inputs;
@@ -63,6 +64,10 @@ static const struct door doors[] = {
     {'w', "GET", "/ws", "", false, true},
     {'a', "GET", "/ws/audio", "", false, true},
     {'o', "GET", "/socket.io/?EIO=4&transport=websocket", "", false, true},
+    {'n', "POST", "/api/auth/register", "", true, false},
+    {'l', "POST", "/api/auth/login", "", true, false},
+    {'q', "POST", "/api/auth/refresh", "", true, false},
+    {'i', "GET", "/api/auth/me?%s", "Authorization: a.b.c\r\n", false, false},
     {'r', NULL, NULL, NULL, false, false}, /* raw bytes from the start */
 };
 
@@ -95,7 +100,15 @@ static void world_make(void)
                                                 .nloops = 1,
                                                 .history_tokens = 500,
                                                 .room_keep = 1});
+    world.accounts = accounts_new(&(struct accounts_config){.store = world.store,
+                                                            .jwt_secret = "a secret of these inputs alone, 01234567",
+                                                            .token_ms = 3600000,
+                                                            .refresh_ms = 3600000,
+                                                            .cost = 4},
+                                  &e);
+    CHECK(world.accounts);
     world.api = api_new(&(struct api_config){.chat = world.chat,
+                                             .accounts = world.accounts,
                                              .version = "0",
                                              .api_token = "token",
                                              .metrics = true,
@@ -155,6 +168,7 @@ static void world_end(void)
     loop_free(world.loop);
     server_free(world.server);
     api_free(world.api);
+    accounts_free(world.accounts);
     chat_free(world.chat);
     llm_free(world.llm);
     store_close(world.store);

@@ -1,11 +1,50 @@
 /* Who may come in: every dialect, in development and production, open or not, with the token or without. */
 #include "unit/api/api_env.h"
 
-enum credential { NOBODY, BEARER, WRONG_BEARER, QUERY, CREDENTIALS };
-static const char *const bearer_lines[] = {[NOBODY] = "",
-                                           [BEARER] = "Authorization: Bearer " TOKEN "\r\n",
-                                           [WRONG_BEARER] = "Authorization: Bearer not-it\r\n",
-                                           [QUERY] = ""};
+#include "auth/jwt.h"
+#include "base/clock.h"
+
+enum credential {
+    NOBODY,
+    BEARER,
+    WRONG_BEARER,
+    QUERY,
+    USER_BEARER,
+    USER_ALONE, /* a user's token without "Bearer" */
+    USER_QUERY,
+    EXPIRED,
+    FORGED,
+    CREDENTIALS
+};
+#define TEXT_MAX 512
+static char bearer_lines[CREDENTIALS][TEXT_MAX] = {
+    [BEARER] = "Authorization: Bearer " TOKEN "\r\n", [WRONG_BEARER] = "Authorization: Bearer not-it\r\n"};
+static char user_token[TEXT_MAX];
+
+static void sign(char out[TEXT_MAX], const char *key, int64_t exp)
+{
+    char claims[128];
+    struct buf token = BUF_INIT(TEXT_MAX - 1);
+    snprintf(claims, sizeof claims, "{\"userId\":\"65f0c0ffee65f0c0ffee0001\",\"exp\":%lld}", (long long)exp);
+    assert_int_equal(jwt_sign(str_c(key), str_c(claims), &token, NULL), 0);
+    str_copy(out, TEXT_MAX, buf_str(&token));
+    buf_free(&token);
+}
+
+static int sign_tokens(void **state)
+{
+    (void)state;
+    char token[TEXT_MAX];
+    int64_t now = clock_wall_ms() / 1000;
+    sign(user_token, JWT_KEY, now + 3600);
+    snprintf(bearer_lines[USER_BEARER], TEXT_MAX, "Authorization: Bearer %.400s\r\n", user_token);
+    snprintf(bearer_lines[USER_ALONE], TEXT_MAX, "Authorization: %.400s\r\n", user_token);
+    sign(token, JWT_KEY, now - 1);
+    snprintf(bearer_lines[EXPIRED], TEXT_MAX, "Authorization: Bearer %.400s\r\n", token);
+    sign(token, "a key of somebody else, 0123456789", now + 3600);
+    snprintf(bearer_lines[FORGED], TEXT_MAX, "Authorization: Bearer %.400s\r\n", token);
+    return 0;
+}
 
 struct probe {
     const char *dialect; /* "" for those that are always open */
@@ -39,13 +78,16 @@ static const struct probe probes[] = {
 /* The path with the token as its query, when that is how the client shows it. */
 static const char *path_of(const struct probe *p, enum credential credential, char *out, size_t cap)
 {
-    snprintf(out, cap, "%s%s", p->path, credential == QUERY ? "?token=" TOKEN : "");
+    if (credential == USER_QUERY)
+        snprintf(out, cap, "%s?token=%s", p->path, user_token);
+    else
+        snprintf(out, cap, "%s%s", p->path, credential == QUERY ? "?token=" TOKEN : "");
     return out;
 }
 
 static int status_of(const struct probe *p, enum credential credential)
 {
-    char path[256], headers[512];
+    char path[1024], headers[1024];
     path_of(p, credential, path, sizeof path);
     if (p->upgrade) {
         struct ws_client c;
@@ -71,15 +113,17 @@ static bool is_open(const struct probe *p)
     return open;
 }
 
-/* A user's token is not the API token: on the private side's path it is asked for, and there are no users yet. */
+/* What is not the API token is taken for a user's: on the private side's path it is asked for, and there are no users.
+ */
 static bool means_private(const struct probe *p, enum credential credential)
 {
-    return credential == WRONG_BEARER && strncmp(p->path, "/api/conversations/", 19) == 0;
+    return bearer_lines[credential][0] && credential != BEARER && strncmp(p->path, "/api/conversations/", 19) == 0;
 }
 
 static void check(const struct probe *p, enum credential credential)
 {
-    bool in = is_open(p) || credential == BEARER || (credential == QUERY && p->upgrade);
+    bool in = is_open(p) || credential == BEARER || credential == USER_BEARER || credential == USER_ALONE ||
+              ((credential == QUERY || credential == USER_QUERY) && p->upgrade);
     int got = status_of(p, credential), refused = p->upgrade ? 403 : 401;
     bool let_in = got != refused;
     if (let_in != (in && !means_private(p, credential)) || (p->upgrade && in && got != 101))
@@ -135,6 +179,7 @@ static void metrics_need_the_token_in_production(void **state)
     (void)state;
     env_start(&(struct env_options){.production = true});
     env_expect(env_get("/metrics"), 401, "UNAUTHORIZED");
+    env_expect(env_request("GET", "/metrics", bearer_lines[USER_BEARER], ""), 401, "UNAUTHORIZED");
     env_expect(env_request("GET", "/metrics", bearer_lines[BEARER], ""), 200, "parley_turns_total");
     env_stop();
 }
@@ -183,5 +228,5 @@ int main(void)
         cmocka_unit_test(logs_of_closed_dialects_are_not_found),
         cmocka_unit_test(a_reload_changes_who_may_come),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, sign_tokens, NULL);
 }

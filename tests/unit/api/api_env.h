@@ -14,7 +14,8 @@
 #include "unit/support/temp_dir.h"
 #include "unit/support/ws_client.h"
 
-#define TOKEN "a-token-of-the-tests-0123456789"
+#define TOKEN   "a-token-of-the-tests-0123456789"
+#define JWT_KEY "a secret of these tests alone, 0123456789"
 
 struct env_options {
     bool production, no_model;
@@ -27,6 +28,7 @@ static struct {
     struct store *store;
     struct puppet *puppet; /* NULL: no model */
     struct chat *chat;
+    struct accounts *accounts;
     struct api *api;
     struct server *server;
     struct live_server lives[2];
@@ -67,7 +69,12 @@ static inline void env_open_parts(void)
                                               .nloops = 2,
                                               .history_tokens = 1000,
                                               .room_keep = 60000});
+    env.accounts = accounts_new(
+        &(struct accounts_config){
+            .store = env.store, .jwt_secret = JWT_KEY, .token_ms = 3600000, .refresh_ms = 3600000, .cost = 4},
+        &e);
     env.api = api_new(&(struct api_config){.chat = env.chat,
+                                           .accounts = env.accounts,
                                            .version = "1.2.3",
                                            .production = env.options.production,
                                            .api_token = TOKEN,
@@ -174,6 +181,7 @@ static inline void env_stop(void)
     }
     server_free(env.server);
     api_free(env.api);
+    accounts_free(env.accounts);
     chat_free(env.chat);
     if (env.puppet)
         llm_free(&env.puppet->base);
