@@ -31,14 +31,14 @@ static int read_url(struct str text, char **ws_url, char **base, struct err *e)
 {
     struct url url;
     text = str_trim(text);
-    while (str_ends(text, STR("/")))
-        text.n--;
     if (url_split(&url, text) < 0 || url.user.p || str_find_char(url.target, '?') >= 0)
         return err_set(e, ERR_NOT_CONFIGURED, "LIVEKIT_WS_URL is no address");
     bool plain = is_plain(url.scheme);
     if (url.scheme.n && !plain && !str_ieq(url.scheme, STR("wss")) && !str_ieq(url.scheme, STR("https")))
         return err_set(e, ERR_NOT_CONFIGURED, "LIVEKIT_WS_URL must begin with wss:// or ws://");
     struct str rest = str_from(text, url.scheme.n ? url.scheme.n + 3 : 0);
+    while (str_ends(rest, STR("/")))
+        rest.n--;
     *ws_url = join(plain ? "ws" : "wss", rest);
     *base = join(plain ? "http" : "https", rest);
     return 0;
@@ -68,8 +68,7 @@ struct livekit *livekit_new(const struct livekit_config *config, struct err *e)
     *livekit = (struct livekit){.ws_url = ws_url,
                                 .api_key = str_dup(str_c(config->api_key)),
                                 .api_secret = str_dup(str_c(config->api_secret)),
-                                .upstream = upstream_new(&upstream),
-                                .timeout = upstream.total_timeout};
+                                .upstream = upstream_new(&upstream)};
     free(base);
     return livekit;
 }

@@ -8,7 +8,6 @@ struct livekit {
     char *ws_url; /* "wss://host", without a slash at the end */
     char *api_key, *api_secret;
     struct upstream *upstream;
-    unsigned timeout; /* ms, of one call */
 };
 
 /* What a call to the server's own API may do. */

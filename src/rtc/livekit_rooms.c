@@ -58,9 +58,7 @@ static struct fetch *post(struct livekit *livekit, const struct call *call, stru
                                          .headers = headers,
                                          .nheaders = COUNT(headers),
                                          .body = body,
-                                         .idempotent = call->idempotent,
-                                         .first_byte_timeout = livekit->timeout,
-                                         .total_timeout = livekit->timeout};
+                                         .idempotent = call->idempotent};
         fetch = fetch_open(livekit->upstream, &rq, e);
     }
     buf_free(&token);
