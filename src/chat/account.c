@@ -25,6 +25,7 @@ struct accounts *accounts_new(const struct accounts_config *config, struct err *
     struct accounts *accounts = mem_zalloc(sizeof *accounts);
     accounts->config = *config;
     accounts->key = str_c(config->jwt_secret);
+    accounts->ended = account_ended_new();
     account_limits_open(accounts);
     if ((!accounts->key.n && account_own_key(accounts, e) < 0) || make_nobody(accounts, e) < 0)
         return accounts_free(accounts);
@@ -39,6 +40,7 @@ struct accounts *accounts_free(struct accounts *accounts)
         return NULL;
     workers_free(accounts->workers);
     account_limits_close(accounts);
+    account_ended_free(accounts->ended);
     if (accounts->own_key)
         explicit_bzero(accounts->own_key, strlen(accounts->own_key));
     free(accounts->own_key);
@@ -154,6 +156,7 @@ int account_update(struct accounts *accounts, const struct account_change *chang
     }
     if (!(change->set & USER_SET_PASSWORD))
         return 0;
+    account_ended_add(accounts->ended, change->user_id, account_version(&out->user, arena), accounts->config.token_ms);
     /* The new version has ended them; this takes away what is left of them. */
     struct session_clear clear = {.user_id = change->user_id};
     if (store_session_clear(accounts->config.store, &clear, &count, &why) < 0)

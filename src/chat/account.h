@@ -58,7 +58,8 @@ int account_logout(struct accounts *accounts, struct str refresh_token, struct e
 int account_of_token(struct accounts *accounts, struct str token, struct arena *arena, struct user *out, struct err *e);
 /* The same for a client that asks who it is: UNAUTHORIZED "Invalid token", NOT_FOUND "User not found". */
 int account_named(struct accounts *accounts, struct str token, struct arena *arena, struct user *out, struct err *e);
-/* Whether it was signed here and did not expire: for doors that ask no more than that. Outside of tasks, too. */
+/* Whether it was signed here, did not expire and was not ended by this process: for doors that ask no more than that.
+ * Never waits; outside of tasks, too. */
 bool account_is_token(struct accounts *accounts, struct str token);
 /* NOT_FOUND "User not found". */
 int account_get(struct accounts *accounts, struct str id, struct arena *arena, struct user *out, struct err *e);

@@ -18,6 +18,7 @@ struct accounts {
     struct workers *workers;             /* hash passwords */
     struct tally *by_email, *by_address; /* tries to come in */
     _Atomic uint64_t login_max, login_window_ms;
+    struct account_ended *ended;
     _Atomic int64_t purged_us; /* when sessions that expired were last deleted */
 };
 
@@ -30,8 +31,18 @@ int account_open_session(struct accounts *accounts, struct arena *arena, struct 
 /* A token (JWT) alone. */
 int account_sign(struct accounts *accounts, struct arena *arena, const struct user *user, struct str *out,
                  struct err *e);
+/* The version that the user's tokens carry; 0 until the password was changed. */
+int64_t account_version(const struct user *user, struct arena *arena);
 /* user.meta with the version that makes tokens of earlier ones invalid. */
 struct str account_next_version(const struct user *user, struct arena *arena);
+
+/* ---- tokens that were ended: account_ended.c. Any thread ---- */
+
+struct account_ended *account_ended_new(void);
+struct account_ended *account_ended_free(struct account_ended *all); /* takes NULL, returns NULL */
+/* Only tokens of this version are good now. life_ms: of a token, so how long it is to be remembered. */
+void account_ended_add(struct account_ended *all, struct str user_id, int64_t version, uint64_t life_ms);
+bool account_ended_has(struct account_ended *all, struct str user_id, int64_t version);
 
 /* ---- limits: account_limit.c ---- */
 

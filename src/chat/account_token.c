@@ -77,7 +77,7 @@ static int64_t version_in(struct str object, struct arena *arena, const char *ke
     return version >= 0 && version <= VERSION_MAX ? (int64_t)version : 0;
 }
 
-static int64_t version_of(const struct user *user, struct arena *arena)
+int64_t account_version(const struct user *user, struct arena *arena)
 {
     return version_in(user->meta, arena, VERSION);
 }
@@ -85,7 +85,7 @@ static int64_t version_of(const struct user *user, struct arena *arena)
 struct str account_next_version(const struct user *user, struct arena *arena)
 {
     /* A time, not a count: two changes at once then do not end at the same version. */
-    int64_t version = MAX(clock_wall_us(), version_of(user, arena) + 1);
+    int64_t version = MAX(clock_wall_us(), account_version(user, arena) + 1);
     const cJSON *tree = user->meta.n ? json_parse(arena, user->meta, NULL) : NULL;
     struct buf *out = arena_zalloc(arena, sizeof *out);
     buf_init(out, SIZE_MAX / 2);
@@ -111,7 +111,7 @@ struct str account_next_version(const struct user *user, struct arena *arena)
 int account_sign(struct accounts *accounts, struct arena *arena, const struct user *user, struct str *out,
                  struct err *e)
 {
-    int64_t now_s = clock_wall_ms() / 1000, version = version_of(user, arena);
+    int64_t now_s = clock_wall_ms() / 1000, version = account_version(user, arena);
     struct buf claims = BUF_INIT(KIB(1)), token = BUF_INIT(TOKEN_MAX);
     struct jw w = jw_begin(&claims);
     jw_obj(&w);
@@ -145,6 +145,10 @@ bool account_is_token(struct accounts *accounts, struct str token)
     struct str claims;
     struct arena *arena = arena_new("account_is_token");
     bool is = verify(accounts, token, arena, &claims) == 0;
+    if (is) {
+        struct str id = json_str(json_parse(arena, claims, NULL), "userId");
+        is = id.n && !account_ended_has(accounts->ended, id, version_in(claims, arena, "v"));
+    }
     arena_free(arena);
     return is;
 }
@@ -161,7 +165,7 @@ static int find_user(struct accounts *accounts, struct str token, struct arena *
     struct user user;
     if (store_user_get(accounts->config.store, arena, id, &user, e) < 0)
         return -1;
-    if (version_in(claims, arena, "v") != version_of(&user, arena))
+    if (version_in(claims, arena, "v") != account_version(&user, arena))
         return err_set(e, ERR_UNAUTHORIZED, NULL);
     *out = user;
     return 0;
@@ -262,7 +266,7 @@ int account_open_session(struct accounts *accounts, struct arena *arena, struct 
     rand_object_id(id);
     if (account_sign(accounts, arena, &out->user, &out->token, e) < 0)
         return -1;
-    out->refresh_token = make_refresh(str_c(id), version_of(&out->user, arena), arena);
+    out->refresh_token = make_refresh(str_c(id), account_version(&out->user, arena), arena);
     struct session session = {.id = str_c(id),
                               .user_id = out->user.id,
                               .token_hash = digest(out->refresh_token, arena),
@@ -303,7 +307,7 @@ static int rotate(struct accounts *accounts, struct str token, const struct refr
     }
     if (store_user_get(accounts->config.store, arena, rotated.session.user_id, &out->user, &why) < 0)
         return why.code == ERR_NOT_FOUND ? end_stale(accounts, refresh->id, e) : err_set(e, why.code, NULL);
-    if (version_of(&out->user, arena) != refresh->version)
+    if (account_version(&out->user, arena) != refresh->version)
         return end_stale(accounts, refresh->id, e);
     out->refresh_token = next;
     return account_sign(accounts, arena, &out->user, &out->token, e);

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 static const struct store_ops *const drivers[] = {&store_sqlite};
-static const struct suite_test *const suites[] = {people_tests, conversation_tests, message_tests, other_tests,
-                                                  task_tests};
+static const struct suite_test *const suites[] = {people_tests, conversation_tests, message_tests,
+                                                  other_tests,  task_tests,         session_tests};
 
 struct test_case {
     const struct store_ops *driver;

@@ -26,7 +26,8 @@ struct suite_test {
 };
 
 /* One array per file, ended by a row without a name. */
-extern const struct suite_test people_tests[], conversation_tests[], message_tests[], other_tests[], task_tests[];
+extern const struct suite_test people_tests[], conversation_tests[], message_tests[], other_tests[], task_tests[],
+    session_tests[];
 
 /* Closes and opens again. */
 void reopen(struct fixture *f);
