@@ -245,7 +245,7 @@ static struct sentiment_verdict combine(const struct said *last, const double be
     total[last->sentiment] += last->strength;
     total[SENTIMENT_NEUTRAL] = 0.2;
     if (total[SENTIMENT_URGENT] >= 0.25)
-        total[SENTIMENT_URGENT] += 0.5 * total[SENTIMENT_NEGATIVE];
+        total[SENTIMENT_URGENT] += 0.7 * total[SENTIMENT_NEGATIVE];
     for (int i = SENTIMENT_POSITIVE; i < SENTIMENTS; i++)
         if (total[i] > total[best])
             best = (enum sentiment)i;

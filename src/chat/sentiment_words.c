@@ -89,7 +89,7 @@ static struct str split_word(struct sentiment_words *w, struct str rest)
     return rest;
 }
 
-/* :) :-) :( :D ;) and so on, as a word ":)" ":(" ":d": the bytes it took; 0 when there is none. */
+/* :) :-) :( :D ;) and so on, as a word ":)" ":(" ";)": the bytes it took; 0 when there is none. */
 static size_t emoticon(struct sentiment_words *w, struct str rest)
 {
     size_t n = rest.n > 2 && rest.p[1] == '-' ? 2 : 1;
@@ -99,7 +99,7 @@ static size_t emoticon(struct sentiment_words *w, struct str rest)
         return 0;
     size_t at = w->ntext;
     w->text[w->ntext++] = rest.p[0];
-    w->text[w->ntext++] = rest.p[n] == 'D' ? 'd' : rest.p[n];
+    w->text[w->ntext++] = rest.p[n] == 'D' ? ')' : rest.p[n];
     end_token(w, at, 0, 0);
     return n + 1;
 }
