@@ -43,22 +43,6 @@ int care_agent_of(struct care *care, const struct care_record *record, const str
     return 0;
 }
 
-/* What the embedded responder answers from. */
-static struct str knowledge_of(const struct agent *agent, struct arena *arena)
-{
-    struct buf out = BUF_INIT(LIMIT_MESSAGE_TEXT);
-    const cJSON *prompts = agent->prompts.n ? json_parse(arena, agent->prompts, NULL) : NULL, *prompt;
-    buf_str_add(&out, agent->info);
-    cJSON_ArrayForEach(prompt, prompts)
-    {
-        if (cJSON_IsString(prompt))
-            buf_addf(&out, "\n%s", prompt->valuestring);
-    }
-    struct str text = arena_str(arena, buf_str(&out));
-    buf_free(&out);
-    return text;
-}
-
 /* An agent with a company of its own speaks for that; one without, for the company that the customer named. The
  * simulator's shows both. */
 static const struct company *company_of(const struct care_persona *persona)
@@ -79,7 +63,7 @@ struct turn_manner care_manner(const struct care_persona *persona, struct arena 
         .persona = care_prompt(agent, company, persona->urgent, arena),
         .temperature = options.temperature,
         .max_tokens = options.max_tokens,
-        .knowledge = knowledge_of(agent, arena),
+        .knowledge = agent->info, /* its prompts are instructions: nothing to be quoted */
         .speaker = agent->name,
         .company = agent->company.n ? agent->company
                    : company        ? str_c(company_name(company))

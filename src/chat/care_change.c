@@ -93,8 +93,7 @@ int care_retitle(struct care *care, struct str owner, struct str id, struct aren
 static int complete(struct care *care, struct care_record *record, void *arg, unsigned *set, struct arena *arena,
                     struct err *e)
 {
-    struct care_judging judging = {.by_model = 1, .until_ms = UINT64_MAX};
-    if (set_title(care, record, arg, set, arena, e) < 0 || care_judge(care, record, &judging, e) < 0)
+    if (set_title(care, record, arg, set, arena, e) < 0)
         return -1;
     record->conversation.status = STR("completed");
     record->conversation.active = false;
@@ -107,11 +106,12 @@ int care_end(struct care *care, struct str owner, struct str id, struct arena *a
 {
     struct care_place at = {owner, id};
     struct care_record record;
-    if (care_load_kept(care, &at, CARE_TALK, arena, &record, e) < 0)
+    if (care_load(care, &at, CARE_TALK, arena, &record, e) < 0)
         return -1;
     struct str title = care_title_now(care, &record.conversation, arena);
     struct care_edit edit = {.at = at, .change = complete, .arg = &title};
-    if (care_edit(care, &edit, arena, &record, e) < 0 || care_load(care, &at, STORE_ALL, arena, &record, e) < 0)
+    if (care_judge_missing(care, &at, &record, arena, e) < 0 || care_edit(care, &edit, arena, &record, e) < 0 ||
+        care_load(care, &at, STORE_ALL, arena, &record, e) < 0)
         return -1;
     *out = care_view_of(&record);
     return 0;

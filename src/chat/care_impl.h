@@ -137,9 +137,10 @@ struct str care_aside_answer(const struct care_aside *aside);
 /* Gives up what is still under way. Harmless twice, or when it never began. */
 void care_aside_end(struct care_aside *aside);
 
-/* ---- sentiment and titles: care_sentiment.c, care_title.c ---- */
+/* ---- sentiment: care_sentiment.c ---- */
 
-#define CARE_JUDGED 10 /* the last so many of the user's messages say how the customer feels */
+#define CARE_TEXT_MAX KIB(2) /* of one message: enough to tell a mood by */
+#define CARE_JUDGED   10     /* the last so many of the user's messages say how the customer feels */
 /* The last CARE_JUDGED of the texts that were added, oldest first; long ones are cut. */
 struct care_texts {
     struct str items[CARE_JUDGED];
@@ -153,15 +154,30 @@ struct care_question care_sentiment_question(const struct care_texts *texts, str
 /* What the answer says; where it says nothing, the lexicon's verdict. */
 struct sentiment_verdict care_verdict(struct str answer, struct sentiment_verdict lexicon);
 
-/* Gives user messages a sentiment: those that have none, or `all`. Under the lock. The last `by_model` of the user's
- * messages are judged by the model, if there is one that answers; the others by the lexicon. */
+/* ---- judging messages that are stored: care_judge.c ---- */
+
+/* Which of the user's messages get a sentiment: those that have none, or `all`. The last `by_model` of them are judged
+ * by the model, if there is one that answers; the others by the lexicon. */
 struct care_judging {
     bool all;
     int64_t by_model;
     uint64_t until_ms; /* of the loop's clock: no question to the model begins later */
-    int64_t judged;    /* comes back: how many messages got a sentiment */
 };
-int care_judge(struct care *care, struct care_record *record, struct care_judging *judging, struct err *e);
+/* What is to be stored: made without the lock, since it may take long, and stored under it. */
+struct care_verdicts {
+    struct list items; /* struct care_judged, in the order of the messages */
+    size_t n;
+};
+int care_judge(struct care *care, const struct care_record *record, const struct care_judging *judging,
+               struct arena *arena, struct care_verdicts *out, struct err *e);
+int care_store_verdicts(struct care *care, struct care_record *record, const struct care_verdicts *verdicts,
+                        struct arena *arena, struct err *e);
+
+/* Judges the conversation's messages that nobody judged yet: the last one by the model. */
+int care_judge_missing(struct care *care, const struct care_place *at, struct care_record *record, struct arena *arena,
+                       struct err *e);
+
+/* ---- titles: care_title.c ---- */
 
 #define CARE_TALK 20 /* the last so many messages say what a conversation is about */
 struct care_talk {

@@ -3,16 +3,22 @@
 
 #define PAGE 50
 
-static int judge_missing(struct care *care, struct care_record *record, void *arg, unsigned *set, struct arena *arena,
-                         struct err *e)
+static int store_verdicts(struct care *care, struct care_record *record, void *arg, unsigned *set, struct arena *arena,
+                          struct err *e)
+{
+    *set = CONVERSATION_SET_META;
+    return care_store_verdicts(care, record, arg, arena, e);
+}
+
+int care_judge_missing(struct care *care, const struct care_place *at, struct care_record *record, struct arena *arena,
+                       struct err *e)
 {
     struct care_judging judging = {.by_model = 1, .until_ms = UINT64_MAX};
-    (void)arg, (void)arena;
-    if (care_judge(care, record, &judging, e) < 0)
+    struct care_verdicts verdicts;
+    struct care_edit edit = {.at = *at, .change = store_verdicts, .arg = &verdicts};
+    if (care_judge(care, record, &judging, arena, &verdicts, e) < 0)
         return -1;
-    if (judging.judged)
-        *set = CONVERSATION_SET_META;
-    return 0;
+    return verdicts.n ? care_edit(care, &edit, arena, record, e) : 0;
 }
 
 int care_get(struct care *care, struct str owner, struct str id, int64_t messages, bool judge, struct arena *arena,
@@ -22,14 +28,9 @@ int care_get(struct care *care, struct str owner, struct str id, int64_t message
     struct care_record record;
     if (care_load(care, &at, messages, arena, &record, e) < 0)
         return -1;
-    if (judge && record.figures.judged < record.figures.user_messages) {
-        struct care_edit edit = {.at = at, .change = judge_missing};
-        /* Beside this nothing depends on it: a judgement that could not be stored is made the next time. */
-        if (care_edit(care, &edit, arena, &record, NULL) < 0 && task_cancelled())
-            return err_set(e, ERR_CANCELLED, NULL);
-        if (care_load(care, &at, messages, arena, &record, e) < 0)
-            return -1;
-    }
+    if (judge && record.figures.judged < record.figures.user_messages &&
+        (care_judge_missing(care, &at, &record, arena, e) < 0 || care_load(care, &at, messages, arena, &record, e) < 0))
+        return -1;
     *out = care_view_of(&record);
     return 0;
 }

@@ -93,7 +93,9 @@ int care_forget_figures(struct care *care, struct care_record *record, int64_t s
     struct conversation_change change = {
         .to = {.id = record->conversation.id, .meta = care_meta_write(&record->meta, arena)},
         .set = CONVERSATION_SET_META};
-    return store_conversation_update(care->config.chat->config.store, arena, &change, NULL, e);
+    struct conversation now;
+    record->conversation.meta = change.to.meta;
+    return store_conversation_update(care->config.chat->config.store, arena, &change, &now, e);
 }
 
 int care_keep(struct care *care, struct care_record *record, unsigned set, struct arena *arena, struct err *e)

@@ -49,13 +49,22 @@ struct str care_title_of_answer(struct str answer, struct arena *arena)
     return title.n <= TITLE_MAX && words_of(title) <= WORDS_MAX ? title : STR("");
 }
 
+/* Before the customer said anything, there is nothing to name. */
+static bool has_user(const struct care_talk *talk)
+{
+    for (size_t i = 0; i < talk->n; i++)
+        if (str_eqc(talk->messages[i].role, "user"))
+            return true;
+    return false;
+}
+
 struct str care_title_now(struct care *care, const struct conversation *c, struct arena *arena)
 {
     size_t n = MIN(c->nmessages, (size_t)CARE_TALK);
     struct care_talk talk = {.messages = c->messages + (c->nmessages - n), .n = n};
     struct care_question question = care_title_question(&talk, c->id, arena);
     struct str answer, title = STR("");
-    if (care_ask(care, &question, arena, &answer, NULL) == 0)
+    if (has_user(&talk) && care_ask(care, &question, arena, &answer, NULL) == 0)
         title = care_title_of_answer(answer, arena);
     return title.n ? title : STR(CARE_TITLE_FALLBACK);
 }

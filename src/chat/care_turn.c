@@ -270,10 +270,11 @@ static void load(struct care_turn *t, struct err *e)
 
 static void failed(struct care_turn *t, size_t step, const struct err *e)
 {
-    if (step <= REPLY) {
+    bool gone = e->code == ERR_CONVERSATION_NOT_FOUND || e->code == ERR_MESSAGE_NOT_FOUND; /* deleted meanwhile */
+    if (step <= REPLY || (gone && t->said.turn.status == MESSAGE_INTERRUPTED)) {
         t->result = -1;
         t->e = *e;
-    } else if (e->code != ERR_CONVERSATION_NOT_FOUND && e->code != ERR_MESSAGE_NOT_FOUND) { /* deleted meanwhile */
+    } else if (!gone) {
         log_warn("care", "step_failed", F_STR("conversation", t->say.conversation_id), F_C("step", steps[step].name),
                  F_ERR(e));
     }
@@ -281,14 +282,17 @@ static void failed(struct care_turn *t, size_t step, const struct err *e)
 
 static void run_steps(struct care_turn *t)
 {
+    bool storing = false;
     for (size_t i = 0; i < COUNT(steps) && t->result == 0; i++) {
         struct err e = {0};
-        if (i == STORE)
+        if (i == STORE) {
             begin_storing(t);
+            storing = true;
+        }
         if (steps[i].run(t, &e) < 0)
             failed(t, i, &e);
     }
-    if (t->result == 0)
+    if (storing)
         task_unshield();
 }
 

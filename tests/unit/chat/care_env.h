@@ -87,6 +87,36 @@ static inline void files_drop(void *arg, struct str name)
     pthread_mutex_unlock(&files->mutex);
 }
 
+/* ---- a store that fails when the test says so ---- */
+
+static struct {
+    atomic_uint fail_in_1000[STORE_OP_COUNT]; /* of the calls of each kind */
+    atomic_int calls[STORE_OP_COUNT];
+} faults;
+
+static inline int faulty_submit(struct store *st, const struct store_call *call, struct err *e)
+{
+    atomic_fetch_add(&faults.calls[call->op], 1);
+    if (rand_below(1000) < atomic_load(&faults.fail_in_1000[call->op]))
+        return err_set(e, ERR_STORE_UNAVAILABLE, NULL);
+    return store_sqlite.submit(st, call, e);
+}
+
+static inline void faults_end(void)
+{
+    for (size_t i = 0; i < STORE_OP_COUNT; i++)
+        atomic_store(&faults.fail_in_1000[i], 0);
+}
+
+static inline void faults_install(struct store *st)
+{
+    static struct store_ops faulty;
+    faulty = store_sqlite;
+    faulty.submit = faulty_submit;
+    st->ops = &faulty;
+    memset(&faults, 0, sizeof faults);
+}
+
 /* ---- the environment ---- */
 
 struct care_env {
@@ -95,7 +125,6 @@ struct care_env {
     struct sorting *model; /* NULL: none is configured */
     struct fake_tts tts;
     struct files files;
-    const struct care_config *config; /* in place of the usual */
     void (*body)(struct care_env *env);
 };
 
@@ -129,6 +158,7 @@ static inline void care_setup(struct env *base)
         base->chat->config.llm = &env->model->base;
     }
     pthread_mutex_init(&env->files.mutex, NULL);
+    faults_install(base->st);
     struct care_config config = {.chat = base->chat,
                                  .tts = &env->tts.base,
                                  .model = "care-model",
@@ -205,9 +235,11 @@ static inline struct care_view view_of(struct care_env *env, struct str id)
     return view;
 }
 
-static inline void script_sentiment(struct care_env *env, const struct step *script)
+/* Until the last turn has done its last step. */
+static inline void await_over(struct care_env *env)
 {
-    scripted_set(env->model->by[ASKED_SENTIMENT], script);
+    while (chat_busy(env->env.chat))
+        task_sleep(1, NULL);
 }
 
 static inline void assert_same_figures(const struct analytics *got, const struct analytics *want)
