@@ -184,7 +184,7 @@ static void post_one(struct http_request *rq)
 static int change_agent(struct http_request *rq, const struct agent *old, struct agent_change *change,
                         const struct str *avatar, struct agent *out, struct err *e)
 {
-    struct pictures *pictures = api_of(rq)->pictures;
+    struct str old_avatar = agent_options(old, rq->arena).avatar; /* `out` may be `old` */
     change->to.id = old->id;
     if (avatar) {
         agent_set_avatar(&change->to, *avatar, rq->arena);
@@ -192,7 +192,7 @@ static int change_agent(struct http_request *rq, const struct agent *old, struct
     }
     int result = agent_update(store_of(rq), old->owner, change, rq->arena, out, e);
     if (avatar)
-        picture_drop(pictures, result == 0 ? agent_options(old, rq->arena).avatar : *avatar);
+        picture_drop(api_of(rq)->pictures, result == 0 ? old_avatar : *avatar);
     return result;
 }
 
