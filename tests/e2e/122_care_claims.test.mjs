@@ -2,9 +2,11 @@
 // and with OPEN_DIALECTS (section 5 of the clients' contract).
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { test } from 'node:test';
 import { NO_ID, newUser, say, start } from './support/care_users.mjs';
-import { startServer } from './support/server.mjs';
+import { startServer, temporaryFolder } from './support/server.mjs';
 import { all, connect } from './support/socketio.mjs';
 
 const JWT_SECRET = 'qL7x2Vb9sK4mTz8wRc1nYf6hJd3gPa5eUo0i';
@@ -164,7 +166,25 @@ test('a token ends with its password, for sockets too', async (t) => {
     assert.equal(socket.seen.length, from, 'nor does it hear of the conversation');
 });
 
-test('a reload opens customer care, and closes it', async (t) => {
-    const server = await startServer(t, { env: { ...PRODUCTION, OPEN_DIALECTS: 'chat' } });
-    assert.equal(await tryStart(await connect(t, server.url), NO_ID), PLEASE);
+test('a reload opens customer care, and closes it again, also to those who are there', async (t) => {
+    const folder = await temporaryFolder();
+    const write = (open) => writeFile(path.join(folder, '.env'), `OPEN_DIALECTS=${open}\n`);
+    await write('chat');
+    const server = await startServer(t, { env: PRODUCTION, folder });
+    const own = await newUser(server);
+    const socket = await connect(t, server.url);
+    const outcome = async (wanted) => {
+        while ((await tryStart(socket, own.user._id)) !== wanted) {
+            // until the reload took effect
+        }
+    };
+    assert.equal(await tryStart(socket, own.user._id), PLEASE);
+    await write('chat,care');
+    server.child.kill('SIGHUP');
+    await outcome('ok');
+    const { conversationId } = all(socket, 'conversation_started')[0][0];
+    await write('chat');
+    server.child.kill('SIGHUP');
+    await outcome(PLEASE);
+    assert.equal((await socket.emitWithAck('user_message', { conversationId, message: 'Hello' })).error, PLEASE);
 });
