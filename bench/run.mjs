@@ -19,6 +19,8 @@ import { run as connects } from './rows/k_connects.mjs';
 import { run as relay } from './rows/l_relay.mjs';
 import { run as voice } from './rows/m_voice.mjs';
 import { run as speech } from './rows/n_speech.mjs';
+import { run as lists } from './rows/p_lists.mjs';
+import { run as care } from './rows/q_care.mjs';
 import { BENCH } from './support/process.mjs';
 import { printTable } from './support/rows.mjs';
 
@@ -37,6 +39,8 @@ const GROUPS = {
     l: relay,
     m: voice,
     n: speech,
+    p: lists,
+    q: care,
 };
 const FULL = {
     quick: false,
@@ -48,8 +52,19 @@ const FULL = {
     followers: [1, 100, 1000],
     tokens: 200,
     connects: 5000,
+    conversations: 10000,
 };
-const QUICK = { ...FULL, quick: true, rounds: 3, seconds: 1, idle: 2000, sockets: 2000, tokens: 50, connects: 2000 };
+const QUICK = {
+    ...FULL,
+    quick: true,
+    rounds: 3,
+    seconds: 1,
+    idle: 2000,
+    sockets: 2000,
+    tokens: 50,
+    connects: 2000,
+    conversations: 1000,
+};
 
 const args = process.argv.slice(2);
 const quick = args.includes('--quick');
