@@ -94,12 +94,13 @@ void care_aside_begin(struct care_aside *aside, struct care *care, const struct 
     task_spawn("care_question", aside_main, aside);
 }
 
-void care_aside_join(struct care_aside *aside, uint64_t ms)
+void care_aside_join(struct care_aside *aside, uint64_t until_ms)
 {
     struct task_deadline deadline;
-    if (!aside->asked)
+    uint64_t now = loop_now_ms(loop_self());
+    if (!aside->asked || aside->done || until_ms <= now)
         return;
-    task_deadline_begin(&deadline, ms);
+    task_deadline_begin(&deadline, until_ms - now);
     while (!aside->done && task_park(NULL) == 0)
         ;
     task_deadline_end(&deadline);

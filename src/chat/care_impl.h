@@ -130,8 +130,8 @@ struct care_aside {
 };
 /* Begins it, with strings that stay valid until the end. The running task becomes the one that ends it. */
 void care_aside_begin(struct care_aside *aside, struct care *care, const struct care_question *question);
-/* Waits for the answer, at most so long. */
-void care_aside_join(struct care_aside *aside, uint64_t ms);
+/* Waits for the answer, at most until then by the loop's clock. */
+void care_aside_join(struct care_aside *aside, uint64_t until_ms);
 /* Empty when there is none. Valid until care_aside_end. */
 struct str care_aside_answer(const struct care_aside *aside);
 /* Gives up what is still under way. Harmless twice, or when it never began. */

@@ -128,6 +128,7 @@ static int reply(struct care_turn *t, struct err *e)
     task_unshield();
     if (result < 0)
         return -1;
+    t->replied_ms = loop_now_ms(loop_self());
     note_messages(t);
     return t->ticket.duplicate ? recall(t, e) : 0;
 }
@@ -255,8 +256,9 @@ enum { REPLY = 4, STORE = 6 };
 /* Outcomes are kept also when the turn is aborted; what the model still thinks about is not waited for then. */
 static void begin_storing(struct care_turn *t)
 {
-    care_aside_join(&t->sentiment, CARE_GRACE_MS);
-    care_aside_join(&t->title, CARE_GRACE_MS);
+    uint64_t until = t->replied_ms + CARE_GRACE_MS;
+    care_aside_join(&t->sentiment, until);
+    care_aside_join(&t->title, until);
     task_shield();
 }
 

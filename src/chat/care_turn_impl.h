@@ -9,7 +9,7 @@
 
 #define CARE_REST_HISTORY 5
 #define CARE_TITLE_EVERY  3    /* user messages */
-#define CARE_GRACE_MS     2000 /* how long the reply, once it is there, waits for what was asked beside it */
+#define CARE_GRACE_MS     1000 /* how long behind the reply's end what was asked beside it is still waited for */
 
 struct care_turn {
     atomic_uint refs; /* the pipeline, whoever asked */
@@ -35,6 +35,7 @@ struct care_turn {
     struct str user_meta;
     struct turn_manner manner;
     struct turn_ticket ticket;
+    uint64_t replied_ms;
     struct care_question feeling;
     struct care_aside sentiment, title;
     bool audio_kept;          /* a file that no message has yet */

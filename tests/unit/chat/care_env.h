@@ -46,7 +46,7 @@ static const struct llm_ops sorting_ops = {.name = "sorting",
 
 /* ---- audio files ---- */
 
-#define FILES 64
+#define FILES 4096
 
 struct files {
     pthread_mutex_t mutex;
@@ -91,14 +91,18 @@ static inline void files_drop(void *arg, struct str name)
 
 static struct {
     atomic_uint fail_in_1000[STORE_OP_COUNT]; /* of the calls of each kind */
+    atomic_bool late;                         /* half of them once they are done: the answer is lost */
     atomic_int calls[STORE_OP_COUNT];
 } faults;
 
 static inline int faulty_submit(struct store *st, const struct store_call *call, struct err *e)
 {
     atomic_fetch_add(&faults.calls[call->op], 1);
-    if (rand_below(1000) < atomic_load(&faults.fail_in_1000[call->op]))
+    if (rand_below(1000) < atomic_load(&faults.fail_in_1000[call->op])) {
+        if (atomic_load(&faults.late) && rand_below(2))
+            store_sqlite.submit(st, call, e);
         return err_set(e, ERR_STORE_UNAVAILABLE, NULL);
+    }
     return store_sqlite.submit(st, call, e);
 }
 
@@ -106,6 +110,7 @@ static inline void faults_end(void)
 {
     for (size_t i = 0; i < STORE_OP_COUNT; i++)
         atomic_store(&faults.fail_in_1000[i], 0);
+    atomic_store(&faults.late, false);
 }
 
 static inline void faults_install(struct store *st)

@@ -193,7 +193,7 @@ struct ear {
     struct task *task;
 };
 
-static const char *const event_letters[ROOM_EVENT_TYPES] = {"M", "S", "D", "F", "X", "T", "R", "Z"};
+static const char *const event_letters[ROOM_EVENT_TYPES] = {"M", "S", "D", "F", "X", "T", "R", "Z", "P", "N"};
 
 static inline void ear_take(struct ear *ear)
 {
