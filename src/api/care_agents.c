@@ -3,6 +3,7 @@
 #include "api/care_impl.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "wire/multipart.h"
 
 #define PRESET_AVATAR "/public/avatars/%s.png"
@@ -280,15 +281,9 @@ static void post_avatar(struct http_request *rq)
 static int read_message(struct http_request *rq, struct str *text, struct err *e)
 {
     const cJSON *body = json_parse(rq->arena, rq->body, e);
-    if (!body)
-        return -1;
     *text = json_str(body, "message");
     *text = str_trim(text->p ? *text : STR(""));
-    if (!text->n)
-        return err_set(e, ERR_INVALID_REQUEST, "Message is required");
-    if (text->n > LIMIT_MESSAGE_TEXT)
-        return err_set(e, ERR_INVALID_REQUEST, "Message is too long");
-    return 0;
+    return body ? 0 : -1;
 }
 
 static void reply_tried(struct http_request *rq, const struct agent *agent, struct str reply, uint64_t ms)
@@ -304,6 +299,17 @@ static void reply_tried(struct http_request *rq, const struct agent *agent, stru
     jw_kint(&w, "processingTime", (int64_t)ms);
     jw_end_obj(&w);
     http_reply_jw(rq, 200, &w);
+}
+
+/* What the model's service says, and with which status, concerns the operator: its 401 is not the client's. */
+static void reply_untried(struct http_request *rq, const struct err *e)
+{
+    struct err told = *e;
+    if (e->code == ERR_UPSTREAM || e->code == ERR_UPSTREAM_UNREACHABLE) {
+        log_warn("care", "model_failed", F_INT("status", e->status));
+        err_set(&told, e->code, "The agent cannot answer now. Please try again.");
+    }
+    http_reply_error(rq, &told);
 }
 
 static void post_test(struct http_request *rq)
@@ -323,7 +329,7 @@ static void post_test(struct http_request *rq)
     if (care_try(api_of(rq)->care, &agent, text, rq->arena, &reply, &e) == 0)
         reply_tried(rq, &agent, reply, clock_mono_ms() - begin);
     else
-        http_reply_error(rq, &e);
+        reply_untried(rq, &e);
 }
 
 #define FILE_BODY (LIMIT_HTTP_BODY_LARGE | HTTP_ANY_TYPE)

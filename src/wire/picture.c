@@ -30,11 +30,6 @@ const char *picture_media_type(enum picture_type type)
     return kinds[type].media_type;
 }
 
-int picture_broken(struct picture_reader *r)
-{
-    return err_set(r->e, ERR_INVALID_REQUEST, "The picture is broken");
-}
-
 int picture_take(struct picture_reader *r, size_t n, struct str *piece)
 {
     if (r->rest.n < n)

@@ -12,7 +12,10 @@ struct picture_reader {
     unsigned parts;
 };
 
-int picture_broken(struct picture_reader *r);
+static inline int picture_broken(struct picture_reader *r)
+{
+    return err_set(r->e, ERR_INVALID_REQUEST, "The picture is broken");
+}
 /* Takes n bytes off. -1: there are fewer. */
 int picture_take(struct picture_reader *r, size_t n, struct str *piece);
 int picture_keep_bytes(struct picture_reader *r, struct str bytes);

@@ -1,6 +1,7 @@
 // A user's agents: every row, every error, the optional members, presets, and a reply that is timed.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { failures, startUpstream } from '../fake/upstream.mjs';
 import { assertRefused, careEnv, CareUser, ISO, OBJECT_ID, UNKNOWN_ID } from './support/care.mjs';
 import { startServer } from './support/server.mjs';
 
@@ -68,17 +69,27 @@ test('what an agent looks like', async () => {
     assert.ok(Date.parse(agent.createdAt) > Date.parse('2020-01-01'));
     assert.deepEqual(
         Object.keys(agent).sort(),
-        ['__v', '_id', 'avatar', 'company', 'companyInfo', 'companyName', 'createdAt', 'id', 'name', 'personality', 'prompts', 'updatedAt', 'userId'].sort(),
+        'id,name,companyName,company,personality,companyInfo,prompts,avatar,userId,createdAt,updatedAt,_id,__v'
+            .split(',')
+            .sort(),
     );
 });
 
 test('optional members are kept, changed and taken away', async () => {
-    const more = { systemPrompt: 'Be kind.', responseStyle: 'casual', maxTokens: 200, temperature: 0.25, voice: 'nova' };
+    const more = {
+        systemPrompt: 'Be kind.',
+        responseStyle: 'casual',
+        maxTokens: 200,
+        temperature: 0.25,
+        voice: 'nova',
+    };
     const agent = await user.ask(201, 'POST', '/api/agents', { ...FORM, ...more });
     assertAgent(agent, { ...FORM, ...more });
     const at = `/api/agents/${agent._id}`;
-    assertAgent(await user.ask(200, 'PUT', at, { temperature: 0, maxTokens: 4096 }), { ...FORM, ...more, temperature: 0, maxTokens: 4096 });
-    const bare = await user.ask(200, 'PUT', at, { systemPrompt: '', responseStyle: null, maxTokens: null, temperature: null, voice: ' ' });
+    const edges = { temperature: 0, maxTokens: 4096 };
+    assertAgent(await user.ask(200, 'PUT', at, edges), { ...FORM, ...more, ...edges });
+    const none = { systemPrompt: '', responseStyle: null, maxTokens: null, temperature: null, voice: ' ' };
+    const bare = await user.ask(200, 'PUT', at, none);
     assertAgent(bare, FORM);
     for (const key of Object.keys(more)) {
         assert.ok(!(key in bare), key);
@@ -94,7 +105,8 @@ test('company stands for companyName', async () => {
 test('what is missing or blank is told in the words of the front end', async () => {
     for (const key of Object.keys(FORM)) {
         for (const value of [undefined, null, '', ' \n']) {
-            assertRefused(await user.json('POST', '/api/agents', { ...FORM, [key]: value }), 400, MISSING, 'INVALID_REQUEST');
+            const reply = await user.json('POST', '/api/agents', { ...FORM, [key]: value });
+            assertRefused(reply, 400, MISSING, 'INVALID_REQUEST');
         }
     }
     for (const body of [{}, [], null, 'text', 7]) {
@@ -108,17 +120,32 @@ test('what is missing or blank is told in the words of the front end', async () 
 });
 
 const WRONG = {
-    name: [[7, 'name must be a string'], ['x'.repeat(51), 'name cannot be longer than 50 characters']],
-    companyName: [[{}, 'companyName must be a string'], ['x'.repeat(101), 'companyName cannot be longer than 100 characters']],
-    personality: [[[], 'personality must be a string'], ['x'.repeat(32769), 'personality cannot be longer than 32 KiB']],
-    companyInfo: [[true, 'companyInfo must be a string'], ['x'.repeat(32769), 'companyInfo cannot be longer than 32 KiB']],
+    name: [
+        [7, 'name must be a string'],
+        ['x'.repeat(51), 'name cannot be longer than 50 characters'],
+    ],
+    companyName: [
+        [{}, 'companyName must be a string'],
+        ['x'.repeat(101), 'companyName cannot be longer than 100 characters'],
+    ],
+    personality: [
+        [[], 'personality must be a string'],
+        ['x'.repeat(32769), 'personality cannot be longer than 32 KiB'],
+    ],
+    companyInfo: [
+        [true, 'companyInfo must be a string'],
+        ['x'.repeat(32769), 'companyInfo cannot be longer than 32 KiB'],
+    ],
     prompts: [
         ['one', 'prompts must be a list of strings'],
         [[1], 'prompts must be strings'],
         [['x'.repeat(4097)], 'prompts cannot be longer than 4 KiB each'],
         [Array(65).fill('x'), 'prompts cannot be more than 64'],
     ],
-    systemPrompt: [[1, 'systemPrompt must be a string'], ['x'.repeat(32769), 'systemPrompt cannot be longer than 32 KiB']],
+    systemPrompt: [
+        [1, 'systemPrompt must be a string'],
+        ['x'.repeat(32769), 'systemPrompt cannot be longer than 32 KiB'],
+    ],
     responseStyle: [['rude', 'responseStyle must be one of: formal, casual, friendly, professional']],
     maxTokens: [0, -1, 4097, 1.5, '100'].map((value) => [value, 'maxTokens must be an integer from 1 to 4096']),
     temperature: [-0.1, 2.01, '1'].map((value) => [value, 'temperature must be a number from 0 to 2']),
@@ -128,8 +155,10 @@ for (const [key, cases] of Object.entries(WRONG)) {
     test(`a wrong ${key}`, async () => {
         const agent = await user.agent();
         for (const [value, text] of cases) {
-            assertRefused(await user.json('POST', '/api/agents', { ...FORM, [key]: value }), 400, `Error creating agent: ${text}`);
-            assertRefused(await user.json('PUT', `/api/agents/${agent._id}`, { [key]: value }), 400, `Error updating agent: ${text}`);
+            const made = await user.json('POST', '/api/agents', { ...FORM, [key]: value });
+            assertRefused(made, 400, `Error creating agent: ${text}`);
+            const changed = await user.json('PUT', `/api/agents/${agent._id}`, { [key]: value });
+            assertRefused(changed, 400, `Error updating agent: ${text}`);
         }
         assert.deepEqual(await user.get(`/api/agents/${agent._id}`), agent);
     });
@@ -149,7 +178,8 @@ test('bodies that are no JSON', async () => {
 });
 
 test('ids that are none', async () => {
-    for (const id of ['x', '0', UNKNOWN_ID, UNKNOWN_ID.toUpperCase(), `${UNKNOWN_ID}0`, "'%20or%201=1", '%7B%22$ne%22:1%7D']) {
+    const ids = ['x', '0', UNKNOWN_ID, UNKNOWN_ID.toUpperCase(), `${UNKNOWN_ID}0`, "'%20or%201=1", '%7B%22$ne%22:1%7D'];
+    for (const id of ids) {
         assertRefused(await user.json('GET', `/api/agents/${id}`), 404, NOT_FOUND);
         assertRefused(await user.json('PUT', `/api/agents/${id}`, FORM), 404, NOT_FOUND);
         assertRefused(await user.json('DELETE', `/api/agents/${id}`), 404, NOT_FOUND);
@@ -172,13 +202,15 @@ test('presets', async () => {
     const own = await user.ask(201, 'POST', '/api/agents', { preset: 'Amazon', name: 'Max', personality: 'quick' });
     assertAgent(own, { name: 'Max', personality: 'quick', companyName: 'Amazon', companyInfo: amazon.companyInfo });
     assertAgent(await user.ask(201, 'POST', '/api/agents', { company: 'Pizza Hut' }), { companyName: 'Pizza Hut' });
-    assertRefused(await user.json('POST', '/api/agents', { preset: 'acme' }), 400, 'Error creating agent: preset is none of /api/agents/presets');
+    const unknown = await user.json('POST', '/api/agents', { preset: 'acme' });
+    assertRefused(unknown, 400, 'Error creating agent: preset is none of /api/agents/presets');
     assertRefused(await user.json('POST', '/api/agents', { company: 'acme' }), 400, MISSING);
 });
 
 test('a reply of the agent, timed', async () => {
     const agent = await user.agent();
-    const reply = await user.ask(200, 'POST', `/api/agents/${agent._id}/test`, { message: 'How long does a refund take?' });
+    const message = 'How long does a refund take?';
+    const reply = await user.ask(200, 'POST', `/api/agents/${agent._id}/test`, { message });
     assert.deepEqual(Object.keys(reply).sort(), ['agent', 'message', 'processingTime']);
     assert.match(reply.message, /refund/i);
     assert.deepEqual(reply.agent, { _id: agent._id, name: agent.name });
@@ -187,8 +219,29 @@ test('a reply of the agent, timed', async () => {
         assertRefused(await user.json('POST', `/api/agents/${agent._id}/test`, body), 400, 'Message is required');
     }
     const long = await user.json('POST', `/api/agents/${agent._id}/test`, { message: 'x'.repeat((1 << 20) + 1) });
-    assertRefused(long, 400, 'Message is too long');
+    assertRefused(long, 400, 'Message is longer than 1048576 bytes');
     assert.deepEqual(await user.get(`/api/conversations?agentId=${agent._id}`), []); // nothing of it is kept
+});
+
+test('the model is asked in the agent’s name; its troubles are not the client’s', async (t) => {
+    const upstream = await startUpstream({ key: 'sk-very-secret-key' });
+    t.after(() => upstream.close());
+    const asking = await startServer(t, { env: { ...careEnv, ...upstream.openaiEnv, UPSTREAM_RETRIES: '0' } });
+    const someone = await CareUser.make(asking);
+    const made = await someone.agent({ systemPrompt: 'You are Captain Nora.', maxTokens: 77, temperature: 0.5 });
+    const at = `/api/agents/${made._id}/test`;
+    const answer = await someone.ask(200, 'POST', at, { message: 'Ahoy!' });
+    assert.notEqual(answer.message, '');
+    const { body } = upstream.requests.at(-1);
+    assert.match(body.messages[0].content, /^You are Captain Nora\./);
+    assert.deepEqual(body.messages.at(-1), { role: 'user', content: 'Ahoy!' });
+    assert.deepEqual([body.max_tokens ?? body.max_completion_tokens, body.temperature], [77, 0.5]);
+    for (const failure of [failures.badKey('sk-very-secret-key'), failures.server(500), failures.quota()]) {
+        upstream.next(failure);
+        const reply = await someone.json('POST', at, { message: 'Ahoy!' });
+        assertRefused(reply, 502, 'The agent cannot answer now. Please try again.', 'UPSTREAM');
+    }
+    assert.doesNotMatch(asking.stderr, /very-secret/);
 });
 
 test('a list of any length is whole', async () => {

@@ -10,7 +10,8 @@ const ada = await CareUser.make(server, 'Ada');
 const eve = await CareUser.make(server, 'Eve');
 
 const upload = async (user, id, bytes) => {
-    const response = await server.fetch(`/api/agents/${id}/avatar`, { method: 'POST', headers: user.headers, body: form(bytes) });
+    const request = { method: 'POST', headers: user.headers, body: form(bytes) };
+    const response = await server.fetch(`/api/agents/${id}/avatar`, request);
     return { status: response.status, body: await response.json() };
 };
 
@@ -19,7 +20,8 @@ test('ids of another user are of nobody', async () => {
     for (const at of ['/api/agents', '/api/company-agents']) {
         assertRefused(await eve.json('GET', `${at}/${agent._id}`), 404, 'Agent not found');
         assertRefused(await eve.json('PUT', `${at}/${agent._id}`, { name: 'Mallory' }), 404, 'Agent not found');
-        assertRefused(await eve.json('PUT', `${at}/${agent._id}`, { ...agent, userId: eve.id }), 404, 'Agent not found');
+        const taken = await eve.json('PUT', `${at}/${agent._id}`, { ...agent, userId: eve.id });
+        assertRefused(taken, 404, 'Agent not found');
         assertRefused(await eve.json('DELETE', `${at}/${agent._id}`), 404, 'Agent not found');
         assertRefused(await eve.json('POST', `${at}/${agent._id}/test`, { message: 'Say it' }), 404, 'Agent not found');
     }

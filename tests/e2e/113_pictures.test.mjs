@@ -1,13 +1,13 @@
 // Pictures: what is taken for one and what is not, where they lie, how they are served, and when they go.
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import { assertRefused, careEnv, CareUser } from './support/care.mjs';
 import { chunk, dataUrl, form, gif, jpeg, png } from './support/pictures.mjs';
 import { exchange } from './support/raw.mjs';
-import { startServer } from './support/server.mjs';
+import { startServer, temporaryFolder } from './support/server.mjs';
 
 const server = await startServer({ after }, { env: { ...careEnv, MAX_FILE_SIZE: '100KB' } });
 const user = await CareUser.make(server);
@@ -16,9 +16,11 @@ const folder = path.join(server.folder, 'public', 'avatars');
 const uploads = path.join(server.folder, 'uploads');
 const MADE = /^\/public\/avatars\/[0-9a-f]{32}\.(png|jpg|gif)$/;
 const DEFAULT = '/public/avatars/ai-avatar.png';
+const WRONG_TYPE = 'The picture must be one of: png, jpg, jpeg, gif';
 
 async function upload(body, headers = {}, id = agent._id) {
-    const response = await server.fetch(`/api/agents/${id}/avatar`, { method: 'POST', headers: { ...user.headers, ...headers }, body });
+    const request = { method: 'POST', headers: { ...user.headers, ...headers }, body };
+    const response = await server.fetch(`/api/agents/${id}/avatar`, request);
     return { status: response.status, body: await response.json() };
 }
 const kept = async () => (await readdir(folder)).filter((name) => /^[0-9a-f]{32}/.test(name));
@@ -75,7 +77,8 @@ test('headers, validators and ranges, of ours and of a file', async () => {
 const KINDS = { png: [png(), 'image/png'], jpg: [jpeg(), 'image/jpeg'], gif: [gif({ frames: 3 }), 'image/gif'] };
 for (const [ending, [bytes, type]] of Object.entries(KINDS)) {
     test(`a ${ending} is what it is, whatever it is called`, async () => {
-        for (const [name, said] of [['me.png', 'image/png'], ['me.jpg', 'image/jpeg'], ['../../x.html', 'text/html'], ['', 'image/svg+xml']]) {
+        const names = { 'me.png': 'image/png', 'me.jpg': 'image/jpeg', '../../x.html': 'text/html', '': 'image/svg+xml' };
+        for (const [name, said] of Object.entries(names)) {
             const { status, body } = await upload(form(bytes, { name, type: said }));
             assert.equal(status, 200, JSON.stringify(body));
             assert.match(body.avatar, MADE);
@@ -109,22 +112,23 @@ test('one picture per agent: the old one goes, the last one with the agent', asy
 });
 
 test('an avatar by its path or as data', async () => {
-    assert.equal((await user.agent({ avatar: '/public/avatars/ai-avatar.svg' })).avatar, '/public/avatars/ai-avatar.svg');
+    const drawing = '/public/avatars/ai-avatar.svg';
+    assert.equal((await user.agent({ avatar: drawing })).avatar, drawing);
     assert.equal((await user.agent({ avatar: '' })).avatar, DEFAULT);
     assert.match((await user.agent({ avatar: dataUrl(png(), 'text/html') })).avatar, /\.png$/);
     const before = await kept();
-    for (const avatar of ['/public/avatars/none.png', '/public/avatars/../../data/parley.db', '/etc/passwd', 'javascript:alert(1)',
-        'https://example.com/x.png', '/public/avatars/', '/public/avatars/.hidden', `/public/avatars/${'0'.repeat(32)}.png`]) {
-        assertRefused(await user.json('POST', '/api/agents', { ...agent, avatar }), 400, 'There is no such picture');
+    const make = (avatar) => user.json('POST', '/api/agents', { ...agent, avatar });
+    const none = ['none.png', '', '.hidden', '../../data/parley.db', `${'0'.repeat(32)}.png`].map((n) => `/public/avatars/${n}`);
+    for (const avatar of [...none, '/etc/passwd', 'javascript:alert(1)', 'https://example.com/x.png']) {
+        assertRefused(await make(avatar), 400, 'There is no such picture');
     }
-    assertRefused(await user.json('POST', '/api/agents', { ...agent, avatar: 7 }), 400, 'The avatar must be a string');
+    assertRefused(await make(7), 400, 'The avatar must be a string');
     for (const avatar of ['data:image/png,xx', 'data:image/png;base64,***', 'data:']) {
-        assertRefused(await user.json('POST', '/api/agents', { ...agent, avatar }), 400, "The picture's data must be base64");
+        assertRefused(await make(avatar), 400, "The picture's data must be base64");
     }
-    const html = dataUrl(Buffer.from('<html>'));
-    assertRefused(await user.json('POST', '/api/agents', { ...agent, avatar: html }), 400, 'The picture must be one of: png, jpg, jpeg, gif');
-    const large = await user.json('POST', '/api/agents', { ...agent, avatar: dataUrl(Buffer.alloc(102401)) });
-    assert.equal(large.status, 413);
+    assertRefused(await make(dataUrl(Buffer.from('<html>'))), 400, WRONG_TYPE);
+    assertRefused(await make(dataUrl(Buffer.alloc(102401))), 413, 'The picture is larger than 102400 bytes');
+    assertRefused(await make(dataUrl(Buffer.alloc(1 << 20))), 413, 'The picture is larger than 102400 bytes');
     /* A body that is refused for something else keeps nothing. */
     assert.equal((await user.json('POST', '/api/agents', { avatar: dataUrl(png()) })).status, 400);
     assert.equal((await user.json('PUT', `/api/agents/${agent._id}`, { name: '', avatar: dataUrl(png()) })).status, 400);
@@ -132,7 +136,6 @@ test('an avatar by its path or as data', async () => {
 });
 
 const SCRIPT = '<script>alert(1)</script>';
-const WRONG_TYPE = 'The picture must be one of: png, jpg, jpeg, gif';
 const BROKEN = 'The picture is broken';
 const TOO_LARGE = 'The picture is too large: at most 4096 x 4096 pixels';
 const whole = png();
@@ -143,10 +146,11 @@ const REFUSED = {
     'another kind of picture': [Buffer.from('RIFF\x1a\0\0\0WEBPVP8L', 'latin1'), WRONG_TYPE],
     'a PNG that breaks off': [whole.subarray(0, -13), BROKEN],
     'a signature alone': [whole.subarray(0, 8), BROKEN],
-    'a PNG with a wrong checksum': [Buffer.concat([whole.subarray(0, 20), Buffer.from([9]), whole.subarray(21)]), BROKEN],
+    'a PNG with a wrong checksum': [Buffer.from(whole).fill(9, 20, 21), BROKEN],
     'a PNG and a page': [Buffer.concat([whole, Buffer.from(SCRIPT)]), BROKEN],
     'a PNG and an archive': [Buffer.concat([whole, Buffer.from('PK\x03\x04', 'latin1')]), BROKEN],
-    'a GIF that begins a script': [Buffer.concat([Buffer.from('GIF89a/*'), gif().subarray(8), Buffer.from('*/=1')]), TOO_LARGE],
+    'a GIF that begins a script': [Buffer.concat([Buffer.from('GIF89a/*'), gif().subarray(8)]), TOO_LARGE],
+    'a GIF that ends a script': [Buffer.concat([gif(), Buffer.from('*/=1')]), BROKEN],
     'a GIF that breaks off': [gif().subarray(0, -2), BROKEN],
     'a JPEG that breaks off': [jpeg().subarray(0, -2), BROKEN],
     'a PNG of a giant': [png({ size: [100000, 100000] }), TOO_LARGE],
@@ -181,7 +185,8 @@ test('sizes', async () => {
     const fits = padded(102400 - whole.length - 12);
     assert.equal(fits.length, 102400);
     assert.equal((await upload(form(fits))).status, 200);
-    assertRefused(await upload(form(padded(fits.length))), 413, 'The picture is larger than 102400 bytes', 'BODY_TOO_LARGE');
+    const refused = await upload(form(padded(fits.length)));
+    assertRefused(refused, 413, 'The picture is larger than 102400 bytes', 'BODY_TOO_LARGE');
 });
 
 test('forms that bring no picture', async () => {
@@ -199,16 +204,14 @@ test('names that lead elsewhere', async () => {
     await writeFile(path.join(server.folder, 'secret.png'), 'secret');
     await symlink('../../secret.png', path.join(folder, 'link.png'));
     await symlink('/etc/passwd', path.join(folder, 'passwd.png'));
-    const names = ['../../secret.png', '..%2f..%2fsecret.png', '%2e%2e/%2e%2e/secret.png', '..%5c..%5csecret.png', '....//secret.png',
-        '/etc/passwd', '%2fetc%2fpasswd', 'ai-avatar.png%00.svg', '%00', '.hidden.png', '%2ehidden.png', '.', '..', '%2e%2e', 'link.png',
-        'passwd.png', 'inner.png', 'notes.txt', 'none.png', `${'x'.repeat(300)}.png`, 'ai-avatar.png/', 'AI-AVATAR.PNG', 'con%0d%0aX:1.png'];
+    const names = `../../secret.png ..%2f..%2fsecret.png %2e%2e/%2e%2e/secret.png ..%5c..%5csecret.png ....//secret.png
+        /etc/passwd %2fetc%2fpasswd ai-avatar.png%00.svg %00 .hidden.png %2ehidden.png . .. %2e%2e link.png passwd.png
+        inner.png notes.txt none.png AI-AVATAR.PNG con%0d%0aX:1.png ${'x'.repeat(300)}.png`;
     for (const at of ['/public/avatars/', '/uploads/']) {
-        for (const name of names) {
-            if (at === '/uploads/' || name !== 'ai-avatar.png/') {
-                const response = await exchange(server.port, `GET ${at}${name} HTTP/1.1\r\nHost: x\r\n\r\n`);
-                assert.ok([400, 404].includes(response.status), `${at}${name}: ${response.status}`);
-                assert.doesNotMatch(String(response.body), /secret|root:/);
-            }
+        for (const name of names.split(/\s+/)) {
+            const response = await exchange(server.port, `GET ${at}${name} HTTP/1.1\r\nHost: x\r\n\r\n`);
+            assert.ok([400, 404].includes(response.status), `${at}${name}: ${response.status}`);
+            assert.doesNotMatch(String(response.body), /secret|root:/);
         }
     }
 });
@@ -218,8 +221,10 @@ test('a file of the operator’s goes before ours, and changes when it does', as
     await writeFile(own, png());
     const first = await server.fetch('/public/avatars/general.png');
     assert.deepEqual(await bytesOf(first), png());
+    const headers = { 'if-none-match': first.headers.get('etag') };
+    assert.equal((await server.fetch('/public/avatars/general.png', { headers })).status, 304);
     await writeFile(own, png({ width: 3 }));
-    const second = await server.fetch('/public/avatars/general.png', { headers: { 'if-none-match': first.headers.get('etag') } });
+    const second = await server.fetch('/public/avatars/general.png', { headers });
     assert.equal(second.status, 200);
     assert.deepEqual(await bytesOf(second), png({ width: 3 }));
 });
@@ -227,8 +232,9 @@ test('a file of the operator’s goes before ours, and changes when it does', as
 test('/uploads serves what lies there, and opens nothing that runs', async () => {
     assert.equal((await server.fetch('/uploads/a.png')).status, 404);
     await mkdir(uploads, { recursive: true });
-    const cases = { 'a.png': 'image/png', 'a.MP3': 'audio/mpeg', 'a.txt': 'text/plain; charset=utf-8', 'a.html': null, 'a.svg': null, a: null, 'a b.js': null };
-    for (const [name, type] of Object.entries(cases)) {
+    const types = { 'a.png': 'image/png', 'a.MP3': 'audio/mpeg', 'a.txt': 'text/plain; charset=utf-8' };
+    for (const name of [...Object.keys(types), 'a.html', 'a.svg', 'a', 'a b.js']) {
+        const type = types[name];
         await writeFile(path.join(uploads, name), 'content');
         const response = await server.fetch(`/uploads/${encodeURIComponent(name)}`);
         assert.equal(response.status, 200, name);
@@ -249,4 +255,16 @@ test('kinds are the operator’s choice', async (t) => {
         const reply = await someone.json('POST', '/api/agents', { ...agent, avatar: dataUrl(bytes) });
         assertRefused(reply, 400, 'The picture must be one of: PNG');
     }
+});
+
+test('a folder that takes nothing', async (t) => {
+    const at = await temporaryFolder();
+    t.after(() => rm(at, { recursive: true }));
+    await writeFile(path.join(at, 'file'), '');
+    const full = await startServer(t, { env: { ...careEnv, AVATAR_PATH: path.join(at, 'file', 'avatars') } });
+    const someone = await CareUser.make(full);
+    const reply = await someone.json('POST', '/api/agents', { ...agent, avatar: dataUrl(png()) });
+    assertRefused(reply, 500, 'The picture cannot be kept', 'INTERNAL_ERROR');
+    assert.deepEqual(await someone.get('/api/agents'), []);
+    assert.equal((await full.fetch(DEFAULT)).status, 200);
 });

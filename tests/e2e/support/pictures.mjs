@@ -8,7 +8,8 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
     return n >>> 0;
 });
 
-const crc32 = (bytes) => (bytes.reduce((crc, byte) => TABLE[(crc ^ byte) & 255] ^ (crc >>> 8), 0xffffffff) ^ 0xffffffff) >>> 0;
+const crc32 = (bytes) =>
+    (bytes.reduce((crc, byte) => TABLE[(crc ^ byte) & 255] ^ (crc >>> 8), 0xffffffff) ^ 0xffffffff) >>> 0;
 
 function u32(value) {
     const bytes = Buffer.alloc(4);
