@@ -1,13 +1,16 @@
+/* Runs over SQLite; with PARLEY_TEST_MONGODB_URI (tests/e2e/support/with_mongo.mjs) over MongoDB, each test in a
+ * database of its own. */
 #include "contract/store/suite.h"
 
 #include "base/log.h"
+#include "base/rand.h"
+#include "store/mongo/mongo_store.h"
 #include "store/sqlite/sqlite_store.h"
 #include "unit/support/temp_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static const struct store_ops *const drivers[] = {&store_sqlite};
 static const struct suite_test *const suites[] = {people_tests, conversation_tests, message_tests,
                                                   other_tests,  task_tests,         session_tests};
 
@@ -45,12 +48,26 @@ struct str make_conversation(struct fixture *f, const char *space, const char *i
     return out.conversation.id;
 }
 
+/* The connection string given, of another database. */
+static const char *fresh_url(char *out, size_t cap)
+{
+    const char *given = getenv("PARLEY_TEST_MONGODB_URI"), *host = given ? strstr(given, "://") : NULL;
+    if (!host)
+        return NULL;
+    size_t n = strcspn(host + 3, "/?");
+    const char *options = strchr(host, '?');
+    snprintf(out, cap, "%.*s/parley_test_%016llx%s", (int)(host + 3 + n - given), given, (unsigned long long)rand_u64(),
+             options ? options : "");
+    return out;
+}
+
 static void run_case(void **state)
 {
     const struct test_case *c = *state;
-    char dir[TEMP_DIR_MAX];
+    char dir[TEMP_DIR_MAX], url[1024];
     temp_dir_make(dir);
     struct fixture f = {.driver = c->driver, .config = {.data_dir = dir}, .a = arena_new("test")};
+    f.config.url = fresh_url(url, sizeof url);
     assert_ok(&f, store_open(f.driver, &f.config, &f.st, &f.e));
     assert_string_equal(store_driver(f.st), c->driver->name);
     c->test->body(&f);
@@ -65,20 +82,20 @@ static void run_case(void **state)
 
 int main(void)
 {
+    const struct store_ops *driver = getenv("PARLEY_TEST_MONGODB_URI") ? &store_mongo : &store_sqlite;
     static struct test_case cases[256];
     static struct CMUnitTest tests[COUNT(cases)];
     size_t n = 0;
     log_setup(LOG_WARN, LOG_TEXT);
-    for (size_t d = 0; d < COUNT(drivers); d++)
-        for (size_t s = 0; s < COUNT(suites); s++)
-            for (const struct suite_test *t = suites[s]; t->name; t++) {
-                struct test_case *c = &cases[n];
-                c->driver = drivers[d];
-                c->test = t;
-                snprintf(c->name, sizeof c->name, "%s: %s", drivers[d]->name, t->name);
-                tests[n] = (struct CMUnitTest){.name = c->name, .test_func = run_case, .initial_state = c};
-                n++;
-            }
+    for (size_t s = 0; s < COUNT(suites); s++)
+        for (const struct suite_test *t = suites[s]; t->name; t++) {
+            struct test_case *c = &cases[n];
+            c->driver = driver;
+            c->test = t;
+            snprintf(c->name, sizeof c->name, "%s: %s", driver->name, t->name);
+            tests[n] = (struct CMUnitTest){.name = c->name, .test_func = run_case, .initial_state = c};
+            n++;
+        }
     int failed = cmocka_run_group_tests_name("store contract", tests, NULL, NULL);
     arena_thread_end();
     return failed;
