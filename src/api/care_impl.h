@@ -59,6 +59,8 @@ void care_delete_one(struct http_request *rq);
 
 /* Tells the owner's sockets that a conversation's priority changed. Any loop. */
 void care_live_priority(struct api *api, struct str owner, const struct care_view *view);
+/* The user's tokens are good no longer: sockets that showed one are told nothing more. Any loop. */
+void care_live_revoke(struct api *api, struct str user_id);
 
 /* ---- pictures: pictures.c ---- */
 

@@ -40,6 +40,8 @@ void care_live_enter(struct sio_socket *s, struct str user_id, struct str conver
 /* join_conversation: 1 when it is one of the socket's user, 0 when it is none of customer care's for this socket. */
 int care_live_join(struct sio_socket *s, struct str id, struct str user_id, struct arena *arena, struct err *e);
 void care_live_leave(struct sio_socket *s, struct str id);
+/* After a move, on which care_live_revoke may have missed it. May wait. */
+void care_live_arrive(struct sio_socket *s);
 void care_live_closed(struct sio_socket *s);
 
 /* ---- care_live.c: what clients send ---- */

@@ -162,6 +162,30 @@ void care_live_leave(struct sio_socket *s, struct str id)
     place[0] = '\0';
 }
 
+static void forget_revoked(struct sio_socket *s)
+{
+    const struct live_socket *state = sio_user(s);
+    if (state->jwt)
+        forget(s);
+}
+
+void care_live_revoke(struct api *api, struct str user_id)
+{
+    struct care_room room = care_room_of_user(user_id);
+    sio_each(api->live, STR("/"), str_c(room.name), forget_revoked);
+}
+
+void care_live_arrive(struct sio_socket *s)
+{
+    const struct live_socket *state = sio_user(s);
+    struct arena *arena = arena_new("care_arrive");
+    struct user user;
+    struct err e;
+    if (state->jwt && state->care)
+        user_of_token(s, STR_NONE, arena, &user, &e);
+    arena_free(arena);
+}
+
 void care_live_closed(struct sio_socket *s)
 {
     struct live_socket *state = sio_user(s);

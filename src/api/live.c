@@ -88,6 +88,12 @@ bool live_may_chat(struct sio_socket *s)
     return admit_space(api, state->has_token, str_c(api->chat_surface.space));
 }
 
+static int on_arrive(struct sio_socket *s, struct err *e)
+{
+    care_live_arrive(s);
+    return live_arrive(s, e);
+}
+
 static void on_closed(struct sio_socket *s, const char *reason)
 {
     struct live_socket *state = sio_user(s);
@@ -114,7 +120,7 @@ const struct sio_namespace live_namespaces[] = {
      .on_drained = on_drained,
      .can_recover = live_can_recover,
      .on_depart = live_depart,
-     .on_arrive = live_arrive,
+     .on_arrive = on_arrive,
      .on_closed = on_closed},
 };
 const size_t live_namespace_count = COUNT(live_namespaces);

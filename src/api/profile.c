@@ -3,8 +3,6 @@
 
 #include "wire/multipart.h"
 
-#define DEFAULT_AVATAR "/public/avatars/ai-avatar."
-
 struct profile_form {
     struct account_form account;
     struct str avatar, picture; /* what the avatar is to be: text, or the bytes of a file; .p NULL: it stays */
@@ -109,13 +107,6 @@ static void add_texts(const struct profile_form *form, struct account_change *ch
     change->set |= form->account.password.p ? USER_SET_PASSWORD : 0;
 }
 
-/* What others may have uploaded is not taken by its path: a picture is dropped with the profile it came with. */
-static bool may_name(const struct user *user, struct str avatar)
-{
-    return !avatar.n || str_eq(avatar, user->avatar) || str_starts(avatar, STR("data:")) ||
-           str_starts(avatar, STR(DEFAULT_AVATAR));
-}
-
 static int add_avatar(struct http_request *rq, const struct user *user, const struct profile_form *form,
                       struct account_change *change, struct err *e)
 {
@@ -126,8 +117,6 @@ static int add_avatar(struct http_request *rq, const struct user *user, const st
     change->set |= USER_SET_AVATAR;
     if (form->picture.p)
         return picture_keep(pictures, form->picture, rq->arena, &change->avatar, e);
-    if (!may_name(user, form->avatar))
-        return err_set(e, ERR_INVALID_REQUEST, "The avatar must be a picture: a file, or a data: URL");
     return picture_of_text(pictures, form->avatar, rq->arena, &change->avatar, e);
 }
 
@@ -157,6 +146,8 @@ static int change_profile(struct http_request *rq, const struct user *user, cons
     if (add_avatar(rq, user, form, &change, e) < 0)
         return -1;
     bool failed = account_update(api->config.accounts, &change, rq->arena, out, e) < 0;
+    if (!failed && change.set & USER_SET_PASSWORD)
+        care_live_revoke(api, user->id);
     if (!str_eq(change.avatar, user->avatar))
         picture_drop(api->pictures, failed ? change.avatar : user->avatar);
     return failed ? -1 : 0;

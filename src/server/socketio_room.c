@@ -279,3 +279,60 @@ void sio_broadcast(struct sio_server *server, struct str nsp, const struct str *
     }
     sio_cast_unref(cast);
 }
+
+/* ---- Visits ---- */
+
+struct visit {
+    struct sio_loop *at;
+    size_t ns;
+    void (*fn)(struct sio_socket *s);
+    struct str room; /* behind */
+};
+
+static struct visit *visit_new(struct sio_loop *at, size_t ns, struct str room, void (*fn)(struct sio_socket *s))
+{
+    struct visit *visit = mem_alloc(sizeof *visit + room.n);
+    char *name = (char *)(visit + 1);
+    memcpy(name, room.p, room.n);
+    *visit = (struct visit){at, ns, fn, str_n(name, room.n)};
+    return visit;
+}
+
+/* fn may take any of them out of the room. */
+static void visit_all(void *arg)
+{
+    struct visit *visit = arg;
+    struct room *room = map_get(&visit->at->halls[visit->ns].rooms, visit->room);
+    struct sio_socket **all = NULL;
+    size_t n = 0, cap = 0;
+    struct list none;
+    list_init(&none);
+    list_each(it, room ? &room->members : &none) {
+        if (n == cap) {
+            cap = cap ? 2 * cap : 8;
+            all = mem_realloc(all, cap * sizeof(struct sio_socket *));
+        }
+        all[n++] = sio_ref(container_of(it, struct membership, of_room)->socket);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (sio_is_open(all[i]))
+            visit->fn(all[i]);
+        sio_unref(all[i]);
+    }
+    free(all);
+    free(visit);
+}
+
+void sio_each(struct sio_server *server, struct str nsp, struct str room, void (*fn)(struct sio_socket *s))
+{
+    struct sio_loop *at = sio_here(server);
+    size_t ns = sio_find_namespace(server, nsp);
+    if (ns == server->n)
+        return;
+    visit_all(visit_new(at, ns, room, fn));
+    for (size_t i = 0; i < server->nloops; i++) {
+        struct loop *loop = atomic_load_explicit(&server->loops[i]->loop, memory_order_acquire);
+        if (i != at->index && loop)
+            loop_post(loop, visit_all, visit_new(server->loops[i], ns, room, fn));
+    }
+}

@@ -150,21 +150,28 @@ test('development: sockets name their user; a token that is shown counts', async
     }
 });
 
-test('a token ends with its password, for sockets too', async (t) => {
-    const server = await startServer(t, { env: PRODUCTION });
-    const own = await newUser(server);
-    const socket = await connect(t, server.url, { auth: { token: own.token } });
-    const { conversationId } = await start(socket, { userId: own.user._id, isCallSimulator: true });
-    const changed = await own.json('PUT', '/api/auth/profile', { password: 'Rainy5day' });
-    assert.equal(changed.status, 200, changed.text);
-    assert.equal((await socket.emitWithAck('user_message', { conversationId, message: 'Hello' })).error, PLEASE);
-    const { body } = await server.json('POST', '/api/auth/login', { email: own.form.email, password: 'Rainy5day' });
-    const again = await connect(t, server.url, { auth: { token: body.token } });
-    const from = socket.seen.length;
-    assert.deepEqual((await say(again, 'Hello', { conversationId })).names, TURN);
-    await socket.emitWithAck('leave_conversation', conversationId);
-    assert.equal(socket.seen.length, from, 'nor does it hear of the conversation');
-});
+for (const threads of ['1', '4']) {
+    test(`a token ends with its password, for sockets too, ${threads} threads`, async (t) => {
+        const server = await startServer(t, { env: { ...PRODUCTION, THREADS: threads } });
+        const own = await newUser(server);
+        const socket = await connect(t, server.url, { auth: { token: own.token } });
+        const silent = await connect(t, server.url, { auth: { token: own.token } });
+        const { conversationId } = await start(socket, { userId: own.user._id, isCallSimulator: true });
+        await silent.emitWithAck('join_conversation', conversationId);
+        const changed = await own.json('PUT', '/api/auth/profile', { password: 'Rainy5day' });
+        assert.equal(changed.status, 200, changed.text);
+        assert.equal((await socket.emitWithAck('user_message', { conversationId, message: 'Hello' })).error, PLEASE);
+        const { body } = await server.json('POST', '/api/auth/login', { email: own.form.email, password: 'Rainy5day' });
+        const again = await connect(t, server.url, { auth: { token: body.token } });
+        const from = socket.seen.length;
+        assert.deepEqual((await say(again, 'Hello', { conversationId })).names, TURN);
+        for (const old of [socket, silent]) {
+            await old.emitWithAck('leave_conversation', conversationId);
+        }
+        assert.equal(socket.seen.length, from, 'nor does it hear of the conversation');
+        assert.deepEqual(silent.seen, [], 'nor one that asked for nothing since');
+    });
+}
 
 test('a reload opens customer care, and closes it again, also to those who are there', async (t) => {
     const folder = await temporaryFolder();

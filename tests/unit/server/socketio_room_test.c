@@ -253,6 +253,45 @@ static void volatile_events(void **state)
     sioc_free(&quick);
 }
 
+static atomic_int visits;
+
+static void leave_odd(struct sio_socket *s)
+{
+    sio_leave(s, STR("odd"));
+    atomic_fetch_add(&visits, 1);
+}
+
+static void do_visit(struct live_server *live)
+{
+    (void)live;
+    sio_each(env.sio, STR("/"), STR("odd"), leave_odd);
+    sio_each(env.sio, STR("/"), STR("nobody's"), leave_odd);
+    sio_each(env.sio, STR("/unknown"), STR("odd"), leave_odd);
+}
+
+/* Those visited may leave the room that is gone through. */
+static void visited(void **state)
+{
+    (void)state;
+    enum { EACH = 10 };
+    struct sioc c[2 * EACH];
+    for (unsigned i = 0; i < 2 * EACH; i++) {
+        sioc_begin_on(&c[i], i % 2, "");
+        sioc_ask(&c[i], "[\"join\",\"room\"]");
+        if (i % 4 > 1)
+            sioc_ask(&c[i], "[\"join\",\"odd\"]");
+    }
+    atomic_store(&visits, 0);
+    live_do(&env.lives[0], do_visit);
+    await_count(&visits, EACH);
+    broadcast(0, "/", "odd", "\"odd\"");
+    broadcast(0, "/", "room", "\"room\"");
+    for (unsigned i = 0; i < 2 * EACH; i++) {
+        sioc_expect(&c[i], "42[\"news\",\"room\"]");
+        sioc_free(&c[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +301,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(with_attachments, setup, env_teardown),
         cmocka_unit_test_setup_teardown(on_all_loops, setup_two, env_teardown),
         cmocka_unit_test_setup_teardown(volatile_events, setup, env_teardown),
+        cmocka_unit_test_setup_teardown(visited, setup_two, env_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
