@@ -38,11 +38,11 @@ client: web/node_modules/.package-lock.json ## fetch the official Socket.IO clie
 
 test: test-unit test-threads test-e2e ## everything: units and contracts (ASan, UBSan, TSan), checks, end to end
 
-test-unit: check-deps-test
+test-unit: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,debug,build-debug)
 	$(call CTEST,build-debug)
 
-test-threads: check-deps-test
+test-threads: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,tsan,build-tsan,threaded_tests)
 	$(call CTEST,build-tsan) -R '^(unit/(base|loop|net|server|client|store|llm|speech|chat|api)|contract)/'
 
