@@ -7,6 +7,8 @@ import { startServer } from './support/server.mjs';
 const server = await startServer({ after }, { env: careEnv });
 const ada = await CareUser.make(server, 'Ada Moss');
 const ben = await CareUser.make(server, 'Ben Tull');
+const SECRET = 'q7c2lnbmluZy1zZWNyZXQtb2YtdGhlLXRlc3Q5ODc2NTQz';
+const OPERATOR = 'api-token-abcdefghij0123456789';
 const NOT_FOUND = [404, 'Conversation not found', 'CONVERSATION_NOT_FOUND'];
 
 test('the simulator: a document with its welcome alone, spoken, and the demo agent', async () => {
@@ -304,4 +306,34 @@ test('messages that are refused', async () => {
         assertRefused(await ada.json('POST', path, message), 400, text, 'INVALID_REQUEST');
     }
     assert.equal((await ada.get(path)).filter((m) => m.role === 'user').length, 0);
+});
+
+test('in production a user comes in with a token of their own, and only to what is theirs', async (t) => {
+    const production = await startServer(t, {
+        env: { ...careEnv, ENVIRONMENT: 'production', JWT_SECRET: SECRET, API_TOKEN: OPERATOR },
+    });
+    const user = await CareUser.make(production, 'Ada Moss');
+    const { _id } = await user.simulator();
+    assert.equal((await user.get('/api/conversations')).length, 1);
+    assert.equal((await user.say(_id, 'Hello?')).role, 'assistant');
+    assertConversation(await user.get(`/api/conversations/${_id}`), user);
+    const events = await production.fetch(`/api/conversations/${_id}/events`, { method: 'HEAD', headers: user.headers });
+    assert.equal(events.status, 200);
+    const rows = [
+        ['GET', '/api/conversations'],
+        ['GET', `/api/conversations/${_id}`],
+        ['GET', `/api/conversations/${_id}/messages`],
+        ['GET', `/api/conversations/${_id}/events`],
+        ['POST', `/api/conversations/${_id}/cancel`],
+        ['GET', `/api/conversations/stats/user/${user.id}`],
+    ];
+    for (const [method, path] of rows) {
+        assertRefused(await production.json(method, path), 401, 'Please authenticate.', 'UNAUTHORIZED');
+    }
+    /* The operator's token is nobody's: it shows what is anonymous. */
+    const operator = { authorization: `Bearer ${OPERATOR}` };
+    assert.deepEqual((await production.json('GET', '/api/conversations', undefined, operator)).body, []);
+    for (const [method, path] of rows.slice(1)) {
+        assertRefused(await production.json(method, path, undefined, operator), 401, 'Please authenticate.', 'UNAUTHORIZED');
+    }
 });
