@@ -13,8 +13,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SWEEP_MOST 600000 /* ms from one deletion to the next, at most … */
-#define SWEEP_PART 4      /* … or this part of the retention */
+#define SWEEP_MOST     600000 /* ms from one deletion to the next, at most … */
+#define SWEEP_PART     4      /* … or this part of the retention */
+#define AUDIO_PATH_MAX 4096
 
 /* ---- names ---- */
 
@@ -33,7 +34,8 @@ static bool goes_by_age(struct str name)
     return kind == AUDIO_BRIEF || (kind != AUDIO_FOREIGN && whole.n < name.n);
 }
 
-bool audio_path(const struct audio_files *files, const char *name, const char *end, char path[AUDIO_PATH_MAX])
+/* false when it is too long. */
+static bool audio_path(const struct audio_files *files, const char *name, const char *end, char path[AUDIO_PATH_MAX])
 {
     int n = snprintf(path, AUDIO_PATH_MAX, "%s/%s%s", files->folder, name, end);
     return n > 0 && n < AUDIO_PATH_MAX;

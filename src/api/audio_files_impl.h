@@ -8,8 +8,6 @@
 
 #include <sys/stat.h>
 
-#define AUDIO_PATH_MAX 4096
-
 struct audio_files {
     char *folder;
     uint64_t retention; /* ms, of AUDIO_BRIEF */
@@ -18,8 +16,6 @@ struct audio_files {
     bool ended;
 };
 
-/* "<folder>/<name><end>"; false when that is too long. */
-bool audio_path(const struct audio_files *files, const char *name, const char *end, char path[AUDIO_PATH_MAX]);
 bool audio_is_old(const struct audio_files *files, const struct stat *st);
 
 #endif

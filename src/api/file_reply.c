@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME_BYTES 255
@@ -76,6 +75,7 @@ void bytes_reply(struct http_request *rq, struct str content, const struct file_
 
 struct reading {
     const char *path;
+    struct file_reply how;
     int fd; /* -1: there is none */
     struct stat st;
     uint64_t from;
@@ -83,14 +83,21 @@ struct reading {
     bool failed;
 };
 
+static bool is_there(struct reading *r)
+{
+    const struct file_reply *how = &r->how;
+    return fstat(r->fd, &r->st) == 0 && S_ISREG(r->st.st_mode) && (uint64_t)r->st.st_size <= how->max &&
+           (!how->check || how->check(how->arg, r->fd, &r->st, &r->how.type));
+}
+
 static void open_file(void *arg)
 {
     struct reading *r = arg;
     r->fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (r->fd >= 0 && (fstat(r->fd, &r->st) < 0 || !S_ISREG(r->st.st_mode))) {
-        close(r->fd);
-        r->fd = -1;
-    }
+    if (r->fd < 0 || is_there(r))
+        return;
+    close(r->fd);
+    r->fd = -1;
 }
 
 static void read_part(void *arg)
@@ -109,37 +116,34 @@ static struct str made_etag(struct arena *arena, const struct stat *st)
                         (uint64_t)st->st_size);
 }
 
-static int reply_open(struct http_request *rq, struct reading *r, const struct file_reply *how)
+static int reply_open(struct http_request *rq, struct reading *r)
 {
-    struct file_reply whole = *how;
     uint64_t size = (uint64_t)r->st.st_size;
-    if (size > how->max)
-        return -1;
-    if (!whole.etag.n)
-        whole.etag = made_etag(rq->arena, &r->st);
-    struct choice c = choose(rq, whole.etag, size);
+    if (!r->how.etag.n)
+        r->how.etag = made_etag(rq->arena, &r->st);
+    struct choice c = choose(rq, r->how.etag, size);
     if (c.empty) { /* to HEAD, only the length matters */
-        reply(rq, &whole, &c, size, str_n("", (size_t)c.part.n));
+        reply(rq, &r->how, &c, size, str_n("", (size_t)c.part.n));
         return 0;
     }
     r->content = blob_alloc((size_t)c.part.n);
     r->from = c.part.from;
     bool read = pool_call(read_part, r, NULL) == 0 && !r->failed;
     if (read)
-        reply(rq, &whole, &c, size, blob_str(r->content));
+        reply(rq, &r->how, &c, size, blob_str(r->content));
     blob_unref(r->content);
     return read ? 0 : -1;
 }
 
 int file_reply(struct http_request *rq, const char *folder, struct str name, const struct file_reply *how)
 {
-    struct reading r = {.fd = -1};
+    struct reading r = {.how = *how, .fd = -1};
     if (!folder || !*folder)
         return -1;
     r.path = arena_printf(rq->arena, "%s/%.*s", folder, STR_ARG(name)).p;
     if (pool_call(open_file, &r, NULL) < 0 || r.fd < 0)
         return -1;
-    int result = reply_open(rq, &r, how);
+    int result = reply_open(rq, &r);
     close(r.fd);
     return result;
 }

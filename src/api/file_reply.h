@@ -4,11 +4,16 @@
 
 #include "api/api_impl.h"
 
+#include <sys/stat.h>
+
 struct file_reply {
     struct str type;  /* Content-Type */
     struct str cache; /* Cache-Control */
     struct str etag;  /* with its quotes; empty: a file's is made of its time and size */
     uint64_t max;     /* larger files are not there */
+    /* In the worker pool, of the open file; may tell its type by its content. False: it is not there. NULL: it is. */
+    bool (*check)(const void *arg, int fd, const struct stat *st, struct str *type);
+    const void *arg;
 };
 
 /* Whether a name from outside may be that of a file in a folder: one segment, not hidden, nothing but a name. */
