@@ -1,5 +1,5 @@
 /* Load generator: N keep-alive connections on one epoll loop, one request under way on each.
- *   load_bench http --port P [--connections N] [--seconds S] [--path /x] [--body JSON]
+ *   load_bench http --port P [--connections N] [--seconds S] [--path /x] [--body JSON] [--token T]
  *   load_bench ws   --port P [--connections N] [--seconds S] [--path /ws] [--body TEXT] [--greeting]
  *   load_bench idle --port P [--connections N] [--path /ws]     opens WebSockets, holds them until stdin ends
  * Prints one JSON object. Latency counts from the send of a request to the last byte of its answer. */
@@ -17,7 +17,7 @@
 #define PERCENT_WARM 10 /* of the time, not counted */
 
 struct options {
-    const char *mode, *path, *body;
+    const char *mode, *path, *body, *token;
     uint64_t port, connections, seconds;
     bool greeting;
 };
@@ -49,22 +49,19 @@ struct load {
 
 static void usage(void)
 {
-    fputs(
-        "usage: load_bench http|ws|idle --port P [--connections N] [--seconds S] [--path P] [--body B] [--greeting]\n",
-        stderr);
+    fputs("usage: load_bench http|ws|idle --port P [--connections N] [--seconds S] [--path P] [--body B] [--token T] "
+          "[--greeting]\n",
+          stderr);
     exit(2);
 }
 
 static struct options parse(int argc, char **argv)
 {
     static const struct option longs[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"connections", required_argument, NULL, 'c'},
-        {"seconds", required_argument, NULL, 's'},
-        {"path", required_argument, NULL, 'u'},
-        {"body", required_argument, NULL, 'b'},
-        {"greeting", no_argument, NULL, 'g'},
-        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},    {"connections", required_argument, NULL, 'c'},
+        {"seconds", required_argument, NULL, 's'}, {"path", required_argument, NULL, 'u'},
+        {"body", required_argument, NULL, 'b'},    {"token", required_argument, NULL, 't'},
+        {"greeting", no_argument, NULL, 'g'},      {NULL, 0, NULL, 0},
     };
     struct options o = {.path = "/", .connections = 64, .seconds = 3};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -75,6 +72,8 @@ static struct options parse(int argc, char **argv)
             o.path = optarg;
         else if (c == 'b')
             o.body = optarg;
+        else if (c == 't')
+            o.token = optarg;
         else if (c == 'g')
             o.greeting = true;
         else if (!number)
@@ -98,6 +97,9 @@ static void put_request(struct load *l)
             &l->request,
             "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
             o->path, body.n, o->body);
+    else if (o->token)
+        buf_addf(&l->request, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", o->path,
+                 o->token);
     else
         buf_addf(&l->request, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", o->path);
 }
