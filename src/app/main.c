@@ -1,5 +1,6 @@
 /* parley: sub-commands and what they share. */
 #include "app/check.h"
+#include "app/import.h"
 #include "app/serve.h"
 #include "base/mem.h"
 #include "speech/media.h"
@@ -22,6 +23,7 @@ static int help(void)
     struct buf out = BUF_INIT(MIB(1));
     buf_lit(&out, "Usage: parley [serve] [OPTION...]   start the server\n"
                   "       parley check [OPTION...]     validate the configuration, print it, test store and upstream\n"
+                  "       parley import mongo [--from URI] [OPTION...]  bring over customer care's old database\n"
                   "       parley version               print the version\n"
                   "       parley --help                print this text\n\n"
                   "One server for real-time AI conversations: OpenAI-style SSE, plain WebSocket and REST, on embedded\n"
@@ -57,6 +59,19 @@ static struct config *load(const struct config_source *source)
     return cfg;
 }
 
+static int import(int argc, char **argv)
+{
+    const char *from;
+    int n = argc > 2 && strcmp(argv[2], "mongo") == 0 ? import_options(argc - 3, argv + 3, &from) : -1;
+    if (n < 0) {
+        fputs("parley: import mongo [--from URI] [OPTION...]\nTry 'parley --help'.\n", stderr);
+        return 2;
+    }
+    struct config_source source = {.argc = n, .argv = argv + 3, .envp = environ, .own_flags = own_flags};
+    struct config *cfg = load(&source);
+    return cfg ? import_mongo(cfg, from) : 2;
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "serve";
@@ -67,6 +82,8 @@ int main(int argc, char **argv)
         return help();
     if (asks(argc, argv, "--version") || strcmp(command, "version") == 0)
         return version();
+    if (strcmp(command, "import") == 0)
+        return import(argc, argv);
     bool checks = strcmp(command, "check") == 0;
     if (!checks && strcmp(command, "serve") != 0) {
         fprintf(stderr, "parley: unknown command '%s'\nTry 'parley --help'.\n", command);

@@ -27,7 +27,9 @@
     X(bson_append_int64)                                                                                               \
     X(bson_append_oid)                                                                                                 \
     X(bson_append_utf8)                                                                                                \
+    X(bson_as_relaxed_extended_json)                                                                                   \
     X(bson_destroy)                                                                                                    \
+    X(bson_free)                                                                                                       \
     X(bson_init)                                                                                                       \
     X(bson_init_static)                                                                                                \
     X(bson_iter_array)                                                                                                 \
@@ -96,7 +98,9 @@ int libmongoc_load(struct err *e);
 #define bson_append_int64                     libmongoc.fn_bson_append_int64
 #define bson_append_oid                       libmongoc.fn_bson_append_oid
 #define bson_append_utf8                      libmongoc.fn_bson_append_utf8
+#define bson_as_relaxed_extended_json         libmongoc.fn_bson_as_relaxed_extended_json
 #define bson_destroy                          libmongoc.fn_bson_destroy
+#define bson_free                             libmongoc.fn_bson_free
 #define bson_init                             libmongoc.fn_bson_init
 #define bson_init_static                      libmongoc.fn_bson_init_static
 #define bson_iter_array                       libmongoc.fn_bson_iter_array
