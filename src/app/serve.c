@@ -59,7 +59,8 @@ static int open_parts(struct running *r, struct err *e)
         .history_tokens = (unsigned)r->cfg->llm_history_tokens,
         .room_keep = (unsigned)r->cfg->room_keep_ms,
     });
-    if (chat_recover(r->chat, e) < 0)
+    /* A store whose server is away does that by itself when it finds it. */
+    if (chat_recover(r->chat, e) < 0 && store_is_up(r->store))
         return -1;
     settings_make(&r->settings, r->cfg);
     struct accounts_config accounts = settings_accounts(&r->settings, r);
