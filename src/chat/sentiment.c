@@ -39,7 +39,9 @@ enum sentiment sentiment_of_answer(struct str answer)
 
 #define NEGATED_WORDS 4 /* how far a negation reaches */
 #define DEGREE_WORDS  2
-#define FELT          10.0 /* from where on a feeling counts as one */
+#define WORD_BYTES    24 /* of words that may have an ending */
+#define DEMANDED_NOW  16.0
+#define FELT          8.5  /* from where on a feeling counts as one */
 #define PRESSING      20.0 /* from where on urgency does */
 #define MESSAGES      8    /* the weight of earlier ones is below 1 % */
 
@@ -52,6 +54,9 @@ struct reading {
     double degree;
     size_t negated_to, degree_to; /* words before these are reached by the last negation, degree */
     uint16_t negated_clause;
+    double hint; /* of the last negation, already part of `bad` */
+    bool demands;
+    uint16_t demand_sentence;
     double deadline; /* what the nearest one adds, when there is trouble */
 };
 
@@ -79,29 +84,72 @@ static bool continues(const struct sentiment_words *w, const char *phrase, size_
 }
 
 /* The longest entry that begins with `first`, the spelling of word i; *end is behind it. */
-static const struct sentiment_entry *find_spelled(const struct sentiment_words *w, struct str first, size_t i,
-                                                  size_t *end)
+static const struct sentiment_entry *find_in(const struct sentiment_table *table, const struct sentiment_words *w,
+                                             struct str first, size_t i, size_t *end)
 {
     const struct sentiment_entry *found = NULL;
-    size_t low = 0, high = sentiment_nlexicon;
+    size_t low = 0, high = table->n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strncmp(sentiment_lexicon[middle].phrase, first.p, first.n) < 0)
+        if (strncmp(table->entries[middle].phrase, first.p, first.n) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    for (; low < sentiment_nlexicon; low++) {
-        const char *phrase = sentiment_lexicon[low].phrase;
+    for (; low < table->n; low++) {
+        const char *phrase = table->entries[low].phrase;
         size_t at = i + 1;
         if (strncmp(phrase, first.p, first.n) != 0 || (phrase[first.n] && phrase[first.n] != ' '))
             break; /* blanks sort before all letters */
         if (continues(w, phrase + first.n, &at) && (!found || at > *end)) {
-            found = &sentiment_lexicon[low];
+            found = &table->entries[low];
             *end = at;
         }
     }
     return found;
+}
+
+static const struct sentiment_entry *find_spelled(const struct sentiment_words *w, struct str first, size_t i,
+                                                  size_t *end)
+{
+    const struct sentiment_entry *found = NULL;
+    for (size_t k = 0; k < SENTIMENT_TABLES; k++) {
+        size_t other_end = 0;
+        const struct sentiment_entry *other = find_in(sentiment_tables[k], w, first, i, &other_end);
+        if (other && (!found || other_end > *end)) {
+            found = other;
+            *end = other_end;
+        }
+    }
+    return found;
+}
+
+/* The entry of a word that stands in the lexicon with another ending: "scratches", "shouting", "nicely". */
+static const struct sentiment_entry *find_inflected(const struct sentiment_words *w, size_t i, size_t *end)
+{
+    static const struct {
+        const char *ending, *instead;
+    } rules[] = {{"ies", "y"}, {"ier", "y"}, {"iest", "y"}, {"es", ""},   {"s", ""},  {"ied", "y"}, {"ed", ""},
+                 {"ed", "e"},  {"ing", ""},  {"ing", "e"},  {"ily", "y"}, {"ly", ""}, {"er", ""},   {"est", ""}};
+    struct str word = word_at(w, i);
+    char other[WORD_BYTES];
+    if (word.n < 5 || word.n >= sizeof other)
+        return NULL;
+    for (size_t k = 0; k < COUNT(rules); k++) {
+        struct str ending = str_c(rules[k].ending);
+        if (!str_ends(word, ending) || word.n - ending.n < 3)
+            continue;
+        size_t n = word.n - ending.n;
+        memcpy(other, word.p, n);
+        n += str_copy(other + n, sizeof other - n, str_c(rules[k].instead));
+        bool doubled = n >= 4 && other[n - 1] == other[n - 2];
+        const struct sentiment_entry *found = find_spelled(w, str_n(other, n), i, end);
+        if (!found && doubled)
+            found = find_spelled(w, str_n(other, n - 1), i, end);
+        if (found)
+            return found;
+    }
+    return NULL;
 }
 
 static const struct sentiment_entry *find_entry(const struct sentiment_words *w, size_t i, size_t *end)
@@ -114,7 +162,7 @@ static const struct sentiment_entry *find_entry(const struct sentiment_words *w,
         *end = other_end;
         return other;
     }
-    return found;
+    return found ? found : find_inflected(w, i, end);
 }
 
 /* Stands alone between marks, at the begin of a sentence or behind another that does. */
@@ -139,6 +187,10 @@ static void weigh(struct reading *r, const struct sentiment_entry *entry, size_t
         feeling *= 1.3;
         urgency *= 1.3;
     }
+    if (negated && feeling != 0) {
+        r->bad -= r->hint;
+        r->hint = 0;
+    }
     if (negated) {
         feeling *= feeling > 0 ? -0.8 : -0.4;
         urgency = 0;
@@ -155,6 +207,26 @@ static void weigh(struct reading *r, const struct sentiment_entry *entry, size_t
         r->praise += feeling;
 }
 
+static void weigh_negation(struct reading *r, const struct sentiment_entry *entry, size_t i, size_t end)
+{
+    const struct sentiment_token *token = &r->words->tokens[i];
+    r->negated_to = end + NEGATED_WORDS;
+    r->negated_clause = token->clause;
+    r->hint = token->question ? 0 : entry->feeling;
+    r->bad += r->hint;
+}
+
+/* A time by which something is due; one that is demanded "now" presses by itself. */
+static void weigh_deadline(struct reading *r, const struct sentiment_entry *entry, size_t i, size_t end)
+{
+    const struct sentiment_words *w = r->words;
+    bool last = end == w->ntokens || w->tokens[end].sentence != w->tokens[i].sentence;
+    r->deadline = fmax(r->deadline, entry->urgency);
+    if (strcmp(entry->phrase, "now") == 0 && last && r->demands && r->demand_sentence == w->tokens[i].sentence &&
+        !w->tokens[i].question)
+        r->urgency += DEMANDED_NOW;
+}
+
 static void read_entry(struct reading *r, const struct sentiment_entry *entry, size_t i, size_t end)
 {
     switch (entry->role) {
@@ -162,11 +234,14 @@ static void read_entry(struct reading *r, const struct sentiment_entry *entry, s
         weigh(r, entry, i, end);
         break;
     case SENTIMENT_DEADLINE:
-        r->deadline = fmax(r->deadline, entry->urgency);
+        weigh_deadline(r, entry, i, end);
         break;
     case SENTIMENT_NEGATION:
-        r->negated_to = end + NEGATED_WORDS;
-        r->negated_clause = r->words->tokens[i].clause;
+        weigh_negation(r, entry, i, end);
+        break;
+    case SENTIMENT_DEMAND:
+        r->demands = true;
+        r->demand_sentence = r->words->tokens[i].sentence;
         break;
     case SENTIMENT_DEGREE:
         r->degree = entry->feeling / 100.0;
@@ -204,8 +279,8 @@ static struct said judge(struct reading *r)
         urgency += (-45 - r->bad) * 0.3;
     if (feeling <= -FELT || urgency >= PRESSING / 2)
         urgency += r->deadline;
-    if (feeling <= -15 && r->urgency >= 12) /* something that matters, and it went wrong */
-        urgency += 8;
+    if (feeling <= -FELT && r->urgency >= 9) /* something that matters, and it went wrong */
+        urgency += 12;
     if (feeling < 0 || urgency > 0)
         urgency += (shouted ? 4 : 0) + (r->words->exclamations >= 2 ? 4 : 0);
     if (feeling > 0)

@@ -7,7 +7,8 @@
 enum sentiment_role {
     SENTIMENT_WORD,     /* has a feeling, an urgency, or neither: a phrase that hides the words in it */
     SENTIMENT_DEADLINE, /* makes trouble urgent */
-    SENTIMENT_NEGATION, /* turns what follows */
+    SENTIMENT_NEGATION, /* turns what follows; its feeling counts where nothing follows that it could turn */
+    SENTIMENT_DEMAND,   /* "I need … now" is urgent, "I am home now" is not */
     SENTIMENT_DEGREE,   /* strengthens or weakens what follows: `feeling` is a factor in hundredths */
     SENTIMENT_TURN,     /* "but": what came before counts less */
 };
@@ -18,8 +19,15 @@ struct sentiment_entry {
     int feeling, urgency; /* tenths */
 };
 
-extern const struct sentiment_entry sentiment_lexicon[];
-extern const size_t sentiment_nlexicon;
+struct sentiment_table {
+    const struct sentiment_entry *entries;
+    size_t n;
+};
+
+/* No phrase is in two of them. */
+extern const struct sentiment_table sentiment_good, sentiment_bad, sentiment_urgent, sentiment_plain;
+#define SENTIMENT_TABLES 4
+extern const struct sentiment_table *const sentiment_tables[SENTIMENT_TABLES];
 
 #define SENTIMENT_TEXT   4096 /* bytes of one message that are read: of a longer one its begin and its end */
 #define SENTIMENT_TOKENS 800  /* words of them */
