@@ -5,7 +5,7 @@
 #include "api/embedded.h"
 #include "api/file_reply.h"
 
-#define SERVED_MAX MIB(64)
+#define SERVED_MAX MIB(16) /* or as much as may be uploaded: a file is in memory while it is sent */
 /* Pictures that hold markup run nothing, wherever they are opened. */
 #define PICTURE_POLICY "default-src 'none'; sandbox"
 
@@ -50,6 +50,11 @@ const struct embedded_file *picture_of_ours(struct str name)
     return NULL;
 }
 
+static uint64_t served_max(const struct http_request *rq)
+{
+    return MAX(api_of(rq)->config.max_file_size, SERVED_MAX);
+}
+
 static void not_found(struct http_request *rq)
 {
     struct err e;
@@ -71,7 +76,7 @@ static void get_avatar(struct http_request *rq)
     struct str name = rq->params[0];
     const struct embedded_file *ours = picture_of_ours(name);
     struct file_reply how = {
-        .type = picture_type(name), .cache = STR("public, max-age=3600"), .etag = STR(""), .max = SERVED_MAX};
+        .type = picture_type(name), .cache = STR("public, max-age=3600"), .etag = STR(""), .max = served_max(rq)};
     if (!file_name_is_plain(name) || !how.type.n) {
         not_found(rq);
         return;
@@ -94,7 +99,7 @@ static void get_upload(struct http_request *rq)
     struct file_reply how = {.type = ending ? str_c(ending->type) : STR("application/octet-stream"),
                              .cache = STR("private, max-age=3600"),
                              .etag = STR(""),
-                             .max = SERVED_MAX};
+                             .max = served_max(rq)};
     if (!file_name_is_plain(name)) {
         not_found(rq);
         return;

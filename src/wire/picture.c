@@ -77,7 +77,7 @@ int picture_read(struct str bytes, struct picture *out, struct buf *kept, struct
 {
     struct picture read = {.type = picture_type_of(bytes)};
     struct picture_reader r = {.rest = bytes, .kept = kept, .out = &read, .e = e};
-    struct str signature;
+    struct str signature = STR_NONE;
     if (read.type == PICTURE_TYPES)
         return err_set(e, ERR_INVALID_REQUEST, "The file is no picture of a known kind");
     if (picture_take(&r, kinds[read.type].n, &signature) < 0 || picture_keep_bytes(&r, signature) < 0 ||

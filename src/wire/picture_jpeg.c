@@ -183,7 +183,7 @@ static int read_segment(struct jpeg *j, int marker)
 int picture_jpeg(struct picture_reader *r)
 {
     struct jpeg j = {.r = r};
-    int marker;
+    int marker = 0;
     r->out->frames = 1;
     for (;;) {
         if (picture_count(r) < 0 || take_marker(r, &marker) < 0)
