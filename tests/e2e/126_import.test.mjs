@@ -1,10 +1,13 @@
 // parley import mongo: what the Node.js back end of customer care kept, brought over to a file and to MongoDB.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
 import { test } from 'node:test';
 import bcrypt from 'bcryptjs';
 import { freshDatabase, sharedMongo, withDatabase } from './support/mongo.mjs';
 import { originalDatabase } from './support/original_care.mjs';
-import { run, startServer, temporaryFolder } from './support/server.mjs';
+import { BINARY, run, startServer, temporaryFolder } from './support/server.mjs';
 
 const PASSWORD = 'Sunny-Day-7';
 const HASH = bcrypt.hashSync(PASSWORD, 4);
@@ -152,3 +155,36 @@ test('a long conversation, and one that an import left half done', async (t) => 
     const { body } = await server.json('GET', `/api/conversations/${long._id}/messages`, undefined, headers);
     assert.deepEqual(body.map(({ content }) => content), long.messages.map(({ content }) => content));
 });
+
+/** Starts an import and ends it with no chance to tidy up, some time later. */
+async function killed(env, folder, ms) {
+    const merged = { PATH: process.env.PATH, DATA_DIR: path.join(folder, 'data'), ...env };
+    const child = spawn(BINARY, ['import', 'mongo'], { env: merged, cwd: folder, stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    setTimeout(() => child.kill('SIGKILL'), ms);
+    await ended;
+}
+
+for (const driver of ['sqlite', 'mongo']) {
+    test(`killed at any moment, on ${driver}: the next run brings the rest, once`, async (t) => {
+        const database = await source(t);
+        const { ann } = await fill(database);
+        const say = (i) => ({ role: i % 2 ? 'assistant' : 'user', content: `message ${i}`, timestamp: at(20, i) });
+        const messages = Array.from({ length: 3000 }, (_, i) => say(i));
+        const long = await database.Conversation.create({ userId: ann._id, title: 'long', messages });
+        const folder = await temporaryFolder();
+        const env = { STORE_DRIVER: driver, STORE_URL: database.uri };
+        for (const ms of [50, 150, 250, 350, 450]) {
+            await killed(env, folder, ms);
+        }
+        const last = await run(['import', 'mongo'], { env, cwd: folder });
+        assert.equal(last.code, 0, last.stderr);
+        const [read, brought, there, refused] = countsOf(last).messages;
+        assert.deepEqual([read, brought + there, refused], [3005, 3005, 0]);
+        assert.deepEqual(countsOf(await run(['import', 'mongo'], { env, cwd: folder })).messages, [3005, 0, 3005, 0]);
+        const server = await startServer(t, { env: { ...env, LLM_PROVIDER: 'demo' }, folder });
+        const { headers } = await login(server, 'ann@example.com');
+        const { body } = await server.json('GET', `/api/conversations/${long._id}/messages`, undefined, headers);
+        assert.deepEqual(body.map(({ content }) => content), messages.map(({ content }) => content));
+    });
+}
