@@ -81,3 +81,16 @@ test('the picture of one agent outlives another that names it', async () => {
         assert.equal((await server.fetch(agent.avatar)).status, 200);
     }
 });
+
+test('in production a user’s token is needed, and no other does', async (t) => {
+    const secret = 'a secret that is longer than thirty-two bytes';
+    const env = { ...careEnv, ENVIRONMENT: 'production', JWT_SECRET: secret, API_TOKEN: 'token-of-the-operator-0123456789' };
+    const strict = await startServer(t, { env });
+    const user = await CareUser.make(strict);
+    const agent = await user.agent();
+    assert.deepEqual(await user.get('/api/agents'), [agent]);
+    assert.equal((await strict.fetch(agent.avatar)).status, 200);
+    for (const headers of [{}, { authorization: `Bearer ${env.API_TOKEN}` }]) {
+        assertRefused(await strict.json('GET', '/api/agents', undefined, headers), 401, 'Please authenticate.');
+    }
+});

@@ -229,6 +229,27 @@ test('a file of the operator’s goes before ours, and changes when it does', as
     assert.deepEqual(await bytesOf(second), png({ width: 3 }));
 });
 
+test('a file of the operator’s may be an avatar, and stays', async () => {
+    const own = path.join(folder, 'team.png');
+    await writeFile(own, png());
+    const made = await user.agent({ avatar: '/public/avatars/team.png' });
+    assert.equal(made.avatar, '/public/avatars/team.png');
+    await user.ask(200, 'DELETE', `/api/agents/${made._id}`);
+    assert.deepEqual(await readFile(own), png());
+});
+
+test('many pictures at once: what an agent shows is there, and goes with it', async () => {
+    const made = await user.agent();
+    const kinds = [png(), jpeg(), gif()];
+    const replies = await Promise.all(Array.from({ length: 12 }, (_, i) => upload(form(kinds[i % 3]), {}, made._id)));
+    assert.ok(replies.every(({ status }) => status === 200));
+    const { avatar } = await user.get(`/api/agents/${made._id}`);
+    assert.ok(replies.some(({ body }) => body.avatar === avatar));
+    assert.equal((await server.fetch(avatar)).status, 200);
+    await user.ask(200, 'DELETE', `/api/agents/${made._id}`);
+    assert.equal((await server.fetch(avatar)).status, 404);
+});
+
 test('/uploads serves what lies there, and opens nothing that runs', async () => {
     assert.equal((await server.fetch('/uploads/a.png')).status, 404);
     await mkdir(uploads, { recursive: true });
