@@ -161,7 +161,12 @@ int account_update(struct accounts *accounts, const struct account_change *chang
     struct session_clear clear = {.user_id = change->user_id};
     if (store_session_clear(accounts->config.store, &clear, &count, &why) < 0)
         log_warn("account", "sessions_kept", F_ERR(&why));
-    return account_open_session(accounts, arena, out, e);
+    /* The change is made whatever becomes of this: without new tokens the user logs in. */
+    if (account_open_session(accounts, arena, out, &why) < 0) {
+        log_warn("account", "session_missing", F_ERR(&why));
+        out->token = out->refresh_token = STR_NONE;
+    }
+    return 0;
 }
 
 int account_check_password(struct accounts *accounts, const struct user *user, struct str password, struct err *e)

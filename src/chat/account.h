@@ -65,7 +65,8 @@ bool account_is_token(struct accounts *accounts, struct str token);
 int account_get(struct accounts *accounts, struct str id, struct arena *arena, struct user *out, struct err *e);
 
 /* set: USER_SET_NAME, _EMAIL, _AVATAR, _PASSWORD (form->password, in clear). A new password ends every session and
- * token of the user; out then has new ones (otherwise they are empty). Errors as account_register. */
+ * token of the user; out then has new ones (empty otherwise, and when the store failed in between). Errors as
+ * account_register. */
 struct account_change {
     struct str user_id;
     struct account_form form;
