@@ -57,7 +57,7 @@ struct str message_facts_meta(const struct message_facts *facts, struct arena *a
     if (facts->intents)
         put_intents(&w, facts->intents);
     if (facts->confidence >= 0)
-        jw_knum(&w, "confidence", facts->confidence);
+        jw_knum(&w, "confidence", round(facts->confidence * 100) / 100);
     if (facts->audio_url.n)
         jw_kstr(&w, "audioUrl", facts->audio_url);
     jw_end_obj(&w);

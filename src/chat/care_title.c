@@ -43,10 +43,16 @@ static size_t words_of(struct str text)
     return words;
 }
 
+/* Something that was said to somebody, rather than a name for it. */
+static bool is_speech(struct str text)
+{
+    return str_find_char(text, '!') >= 0 || str_find_char(text, '?') >= 0 || str_find(text, STR(". ")) >= 0;
+}
+
 struct str care_title_of_answer(struct str answer, struct arena *arena)
 {
     struct str title = care_title_clean(answer, arena);
-    return title.n <= TITLE_MAX && words_of(title) <= WORDS_MAX ? title : STR("");
+    return title.n <= TITLE_MAX && words_of(title) <= WORDS_MAX && !is_speech(title) ? title : STR("");
 }
 
 /* Before the customer said anything, there is nothing to name. */

@@ -89,7 +89,7 @@ static void facts_survive_being_stored(void **state)
 {
     (void)state;
     struct arena *arena = arena_new("test");
-    struct message_facts facts = {SENTIMENT_URGENT, INTENT_SUPPORT | INTENT_CANCELLATION, 0.75,
+    struct message_facts facts = {SENTIMENT_URGENT, INTENT_SUPPORT | INTENT_CANCELLATION, 0.7500001,
                                   STR("/audio/\"a\".mp3")};
     struct message m = {.role = STR("user"), .meta = message_facts_meta(&facts, arena)};
     assert_str(m.meta,

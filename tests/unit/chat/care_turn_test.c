@@ -193,7 +193,8 @@ static void what_is_no_title_is_not_taken(struct care_env *env)
 {
     static const struct step reply[] = {
         SAY("Sure, I would be glad to help you find a very nice title for this conversation about things"), DONE};
-    static const struct step *const scripts[] = {reply, refused, hanging};
+    static const struct step greeting[] = {SAY("Hello! How can I help you?"), DONE};
+    static const struct step *const scripts[] = {reply, greeting, refused, hanging};
     for (size_t i = 0; i < COUNT(scripts); i++) {
         struct str id = call(env);
         for (size_t k = 0; k < SCRIPTED_MAX; k++)
