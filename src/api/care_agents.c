@@ -139,8 +139,10 @@ static void reply_failure(struct http_request *rq, const struct err *e, const ch
     http_reply_error(rq, &told);
 }
 
-/* What the body says of the avatar, kept: *path is the picture's, empty for none. 1, 0 when it says nothing, -1. */
-static int read_avatar(struct http_request *rq, const cJSON *body, struct str now, struct str *path, struct err *e)
+/* What the body says of the avatar, kept: *path is the picture's, empty for none. 1, 0 when it says nothing, -1. `old`:
+ * the agent that is changed, NULL for none. Clients send back all of an agent as they saw it, which may be long ago. */
+static int read_avatar(struct http_request *rq, const cJSON *body, const struct agent *old, struct str *path,
+                       struct err *e)
 {
     const cJSON *value = json_get(body, "avatar");
     if (!value)
@@ -151,9 +153,11 @@ static int read_avatar(struct http_request *rq, const cJSON *body, struct str no
     if (!cJSON_IsString(value))
         return err_set(e, ERR_INVALID_REQUEST, "The avatar must be a string");
     struct str text = str_trim(str_c(value->valuestring));
-    if (now.n && str_eq(text, now)) /* clients send back what they were shown */
+    if (old && text.n && str_eq(text, agent_options(old, rq->arena).avatar))
         return 0;
-    return picture_of_text(api_of(rq)->pictures, text, rq->arena, path, e) < 0 ? -1 : 1;
+    if (picture_of_text(api_of(rq)->pictures, text, rq->arena, path, e) == 0)
+        return 1;
+    return old && e->code == ERR_INVALID_REQUEST && picture_is_made(text) ? 0 : -1;
 }
 
 static void post_one(struct http_request *rq)
@@ -166,7 +170,7 @@ static void post_one(struct http_request *rq)
         return;
     const cJSON *body = json_parse(rq->arena, rq->body, &e);
     if (!body || agent_read(body, true, rq->arena, &agent, NULL, &e) < 0 ||
-        read_avatar(rq, body, STR(""), &avatar, &e) < 0) {
+        read_avatar(rq, body, NULL, &avatar, &e) < 0) {
         http_reply_error(rq, &e);
         return;
     }
@@ -211,7 +215,7 @@ static void put_one(struct http_request *rq)
     if (agent_get(store_of(rq), user.id, rq->params[0], rq->arena, &agent, &e) < 0 ||
         !(body = json_parse(rq->arena, rq->body, &e)) ||
         agent_read(body, false, rq->arena, &change.to, &change.set, &e) < 0 ||
-        (has_avatar = read_avatar(rq, body, agent_options(&agent, rq->arena).avatar, &avatar, &e)) < 0) {
+        (has_avatar = read_avatar(rq, body, &agent, &avatar, &e)) < 0) {
         http_reply_error(rq, &e);
         return;
     }

@@ -10,7 +10,7 @@
 /* {"_id","id","name","email","role"[,"avatar"]} of a user; `times`: createdAt and updatedAt, too. Without the braces.
  */
 void put_user(struct jw *w, const struct user *user, bool times);
-/* An agent, as the clients' contract has it, with its optional members. */
+/* An agent, as the clients' contract has it, with its optional members and the braces. */
 void put_agent(struct jw *w, const struct agent *agent, struct arena *arena);
 /* One message: {"_id","role","content","timestamp"[,"audioUrl"][,"metadata"]…}. */
 void put_care_message(struct jw *w, const struct message *m, struct arena *arena);
@@ -73,8 +73,10 @@ struct pictures *pictures_free(struct pictures *pictures); /* takes NULL, return
 int picture_keep(struct pictures *pictures, struct str bytes, struct arena *arena, struct str *path, struct err *e);
 /* Deletes one that picture_keep made; harmless for any other path. */
 void picture_drop(struct pictures *pictures, struct str path);
-/* An "avatar" member of a body: "" (none), a path under /public/avatars/ that exists, or a data: URL, which is kept.
- * INVALID_REQUEST. */
+/* Whether the path is one that picture_keep made, whether or not it is there still. */
+bool picture_is_made(struct str path);
+/* An "avatar" member of a body: "" (none), a path under /public/avatars/ that exists, or a data: URL, which is kept. A
+ * picture that was made here gets another name, which is the caller's to drop. INVALID_REQUEST. */
 int picture_of_text(struct pictures *pictures, struct str text, struct arena *arena, struct str *path, struct err *e);
 
 #endif

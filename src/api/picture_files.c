@@ -73,6 +73,11 @@ static struct str name_of(struct str path)
     return str_starts(path, STR(PICTURES_AT)) && file_name_is_plain(name) ? name : STR("");
 }
 
+bool picture_is_made(struct str path)
+{
+    return is_made(name_of(path));
+}
+
 static const char *file_path(const struct pictures *pictures, struct arena *arena, struct str name, const char *end)
 {
     return arena_printf(arena, "%s/%.*s%s", pictures->folder, STR_ARG(name), end).p;

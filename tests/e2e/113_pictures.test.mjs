@@ -103,6 +103,9 @@ test('one picture per agent: the old one goes, the last one with the agent', asy
     const third = (await user.ask(200, 'PUT', `/api/agents/${other._id}`, { avatar: dataUrl(jpeg()) })).avatar;
     assert.match(third, MADE);
     assert.equal((await server.fetch(second)).status, 404);
+    /* What a client saw before that is no reason to refuse its change. */
+    const late = await user.ask(200, 'PUT', `/api/agents/${other._id}`, { ...again, name: 'Late' });
+    assert.deepEqual([late.name, late.avatar], ['Late', third]);
     assert.equal((await user.ask(200, 'PUT', `/api/agents/${other._id}`, { avatar: null })).avatar, DEFAULT);
     assert.deepEqual(await kept(), before);
     const last = (await upload(form(png()), {}, other._id)).body.avatar;
