@@ -91,7 +91,7 @@ struct str account_next_version(const struct user *user, struct arena *arena)
     buf_init(out, SIZE_MAX / 2);
     struct jw w = jw_begin(out);
     jw_obj(&w);
-    if (cJSON_IsObject(tree))
+    if (tree && cJSON_IsObject(tree))
         for (const cJSON *member = tree->child; member; member = member->next)
             if (strcmp(member->string, VERSION) != 0) {
                 jw_str(&w, str_c(member->string));
