@@ -298,6 +298,40 @@ static void turns_of_one_conversation_keep_their_order(struct care_env *env)
     assert_recounts(env, id);
 }
 
+static void reanalyser_main(void *arg)
+{
+    struct asker *asker = arg;
+    int64_t total, updated;
+    asker->task = task_self();
+    asker->result = care_reanalyse(asker->env->care, OWNER, &total, &updated, &asker->e);
+    asker->over = true;
+}
+
+/* Nobody is left behind by who asked for it and went away, or by a store that fails. */
+static void reanalysing_is_given_up_as_a_whole(struct care_env *env)
+{
+    struct asker asker = {.env = env};
+    for (int i = 0; i < 12; i++)
+        say_in(env, call(env), "hello");
+    say_again_and_again(env->model->by[ASKED_SENTIMENT], hanging);
+    task_spawn("asker", reanalyser_main, &asker);
+    while (atomic_load(&env->model->by[ASKED_SENTIMENT]->open) < 8)
+        task_sleep(1, NULL);
+    task_cancel(asker.task);
+    await_asker(&asker);
+    assert_int_equal(asker.result, -1);
+    assert_int_equal(asker.e.code, ERR_CANCELLED);
+    assert_int_equal(atomic_load(&env->model->by[ASKED_SENTIMENT]->open), 0);
+    say_again_and_again(env->model->by[ASKED_SENTIMENT], urgent);
+    atomic_store(&faults.fail_in_1000[STORE_OP_message_update], 1000);
+    int64_t total, updated;
+    assert_refused(&env->env, care_reanalyse(env->care, OWNER, &total, &updated, &env->env.e), ERR_STORE_UNAVAILABLE);
+    faults_end();
+    assert_ok(&env->env, care_reanalyse(env->care, OWNER, &total, &updated, &env->env.e));
+    assert_int_equal(total, 12);
+    assert_int_equal(updated, 12);
+}
+
 /* What is still being said is not counted for good. */
 static void a_note_while_a_reply_is_written(struct care_env *env)
 {
@@ -438,6 +472,7 @@ int main(void)
         CARE_TEST(an_abort_does_not_wait_for_speech),
         CARE_TEST(turns_of_one_conversation_keep_their_order),
         CARE_LOOPS(turns_of_one_conversation_keep_their_order),
+        CARE_TEST(reanalysing_is_given_up_as_a_whole),
         CARE_TEST(a_note_while_a_reply_is_written),
         CARE_OFFLINE(a_note_while_a_reply_is_written),
         CARE_TEST(figures_are_a_recount),

@@ -90,9 +90,12 @@ static void the_model_gets_what_the_surface_says(struct env *env)
     request.surface = &custom;
     struct turn_manner manner = {.temperature = -1, .knowledge = STR("We sell trams.")};
     request.manner = &manner;
+    request.user_id = STR("my-message");
     request.reply_id = STR("my-reply");
     struct turn_ticket ticket = begin_turn(env, &request);
+    assert_str(ticket.user_message_id, "my-message");
     assert_str(ticket.reply_id, "my-reply");
+    assert_int_equal(ticket.user_seq, 1);
     outcome(env, &ticket);
     const struct scripted_request *seen = &env->llm->requests[0];
     assert_str(seen->model, "special");
