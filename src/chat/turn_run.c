@@ -211,6 +211,7 @@ static void late_main(void *arg)
 {
     struct late_reply *late = arg;
     struct err e = {.code = ERR_STORE_UNAVAILABLE};
+    log_request_id = NULL; /* the request that began it ends before */
     while (e.code == ERR_STORE_UNAVAILABLE && task_sleep(LATE_EVERY_MS, NULL) == 0 &&
            !atomic_load_explicit(&late->chat->draining, memory_order_acquire))
         if (late_save(late, &e) == 0)
