@@ -75,9 +75,9 @@ static const struct openapi_shape shapes[] = {
     {HTTP_POST, "/api/livekit/token", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
     {HTTP_POST, "/api/livekit/create-room", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
     {HTTP_POST, "/api/livekit/join-room", "LiveKitJoin", "LiveKitAccess", NULL, NULL, NULL},
-    {HTTP_POST, "/api/livekit/create-test-room", NULL, "Any", NULL, NULL, NULL},
-    {HTTP_POST, "/api/livekit/room", "LiveKitRoom", "Any", NULL, NULL, NULL},
-    {HTTP_GET, "/api/livekit/rooms", NULL, "Agents", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/create-test-room", NULL, "LiveKitOpened", NULL, NULL, NULL},
+    {HTTP_POST, "/api/livekit/room", "LiveKitRoom", "LiveKitOpened", NULL, NULL, NULL},
+    {HTTP_GET, "/api/livekit/rooms", NULL, "LiveKitRooms", NULL, NULL, NULL},
     {HTTP_DELETE, "/api/livekit/rooms/:roomName", NULL, "Text", NULL, NULL, NULL},
     {HTTP_DELETE, "/api/livekit/room/:id", NULL, "Text", NULL, NULL, NULL},
     {HTTP_POST, "/api/livekit/webhook", "Any", "Any", NULL, NULL, "application/webhook+json"},
@@ -225,8 +225,15 @@ static const char care_conversation_schemas[] =
     P("LiveKitJoin", REQUIRED(P("roomName", STRING) "," P("participantName", STRING) "," P("participantIdentity", STRING),
         "\"roomName\",\"participantName\",\"participantIdentity\"")) ","
     P("LiveKitAccess", OBJECT(P("participantToken", STRING) "," P("roomToken", STRING) "," P("wsUrl", STRING) ","
-        P("roomName", STRING))) ","
-    P("LiveKitRoom", OBJECT(P("roomName", STRING) "," P("emptyTimeout", NUMBER) "," P("maxParticipants", NUMBER)));
+        P("roomName", STRING) "," P("token", STRING) "," P("url", STRING))) ","
+    P("LiveKitRoom", OBJECT(P("roomName", STRING) "," P("name", STRING) "," P("emptyTimeout", NUMBER) ","
+        P("maxParticipants", NUMBER))) ","
+    P("LiveKitOpened", OBJECT(P("name", STRING) "," P("roomName", STRING) "," P("wsUrl", STRING) ","
+        P("roomToken", STRING) "," P("token", STRING))) ","
+    P("LiveKitRooms", ARRAY(OBJECT(P("sid", STRING) "," P("name", STRING) "," P("metadata", STRING) ","
+        P("emptyTimeout", NUMBER) "," P("departureTimeout", NUMBER) "," P("maxParticipants", NUMBER) ","
+        P("creationTime", NUMBER) "," P("numParticipants", NUMBER) "," P("numPublishers", NUMBER) ","
+        P("activeRecording", BOOLEAN))));
 /* clang-format on */
 
 const char *const openapi_schemas[] = {chat_schemas, voice_schemas, care_schemas, care_conversation_schemas, NULL};
