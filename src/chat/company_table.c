@@ -19,7 +19,7 @@ const struct company companies[] = {
     {"Amazon",
      {"amazon", "prime", "aws", "kindle", "alexa"},
      "You are Amazon Support. " AUTHORITY "Ask for the order id (three groups of digits) when a purchase is concerned "
-                                          "and it was not given yet. For a parcel "
+     "and it was not given yet. For a parcel "
      "that is late, lost or damaged, offer a refund or a replacement at once and arrange the return at no cost. For "
      "Prime, Kindle, Alexa or cloud services, ask for the e-mail address of the account and correct subscription and "
      "billing directly."},
