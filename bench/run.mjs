@@ -19,6 +19,7 @@ import { run as connects } from './rows/k_connects.mjs';
 import { run as relay } from './rows/l_relay.mjs';
 import { run as voice } from './rows/m_voice.mjs';
 import { run as speech } from './rows/n_speech.mjs';
+import { run as logins } from './rows/o_logins.mjs';
 import { run as lists } from './rows/p_lists.mjs';
 import { run as care } from './rows/q_care.mjs';
 import { BENCH } from './support/process.mjs';
@@ -39,6 +40,7 @@ const GROUPS = {
     l: relay,
     m: voice,
     n: speech,
+    o: logins,
     p: lists,
     q: care,
 };
