@@ -34,15 +34,36 @@ static bool run(struct str password, const char *setting, char out[PASSWORD_HASH
     return ok;
 }
 
-int password_hash(struct str password, unsigned cost, char out[PASSWORD_HASH], struct err *e)
+/* "$2b$", the cost and a new salt. */
+static int make_setting(unsigned cost, char out[CRYPT_GENSALT_OUTPUT_SIZE], struct err *e)
 {
-    char setting[CRYPT_GENSALT_OUTPUT_SIZE], salt[BCRYPT_SALT];
-    if (password.n && memchr(password.p, 0, password.n))
-        return err_set(e, ERR_INVALID_REQUEST, "The password holds a character that is not allowed");
+    char salt[BCRYPT_SALT];
     rand_bytes(salt, sizeof salt);
     cost = cost < COST_MIN ? COST_MIN : cost > COST_MAX ? COST_MAX : cost;
-    if (!crypt_gensalt_rn("$2b$", cost, salt, sizeof salt, setting, sizeof setting) || !run(password, setting, out))
+    if (!crypt_gensalt_rn("$2b$", cost, salt, sizeof salt, out, CRYPT_GENSALT_OUTPUT_SIZE) ||
+        strlen(out) != BCRYPT_SETTING)
         return err_set(e, ERR_INTERNAL_ERROR, NULL);
+    return 0;
+}
+
+int password_hash(struct str password, unsigned cost, char out[PASSWORD_HASH], struct err *e)
+{
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    if (password.n && memchr(password.p, 0, password.n))
+        return err_set(e, ERR_INVALID_REQUEST, "The password holds a character that is not allowed");
+    if (make_setting(cost, setting, e) < 0)
+        return -1;
+    return run(password, setting, out) ? 0 : err_set(e, ERR_INTERNAL_ERROR, NULL);
+}
+
+int password_dummy(unsigned cost, char out[PASSWORD_HASH], struct err *e)
+{
+    char setting[CRYPT_GENSALT_OUTPUT_SIZE];
+    if (make_setting(cost, setting, e) < 0)
+        return -1;
+    memcpy(out, setting, BCRYPT_SETTING);
+    memset(out + BCRYPT_SETTING, '.', BCRYPT_LEN - BCRYPT_SETTING);
+    out[BCRYPT_LEN] = 0;
     return 0;
 }
 

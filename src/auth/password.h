@@ -1,5 +1,5 @@
-/* Passwords of users, hashed with bcrypt ("$2b$", as Node's bcrypt and others write it). Both functions compute for
- * tens of milliseconds: never on a loop. Any thread. */
+/* Passwords of users, hashed with bcrypt ("$2b$", as Node's bcrypt and others write it). password_hash and
+ * password_matches compute for tens of milliseconds: never on a loop. Any thread. */
 #ifndef AUTH_PASSWORD_H
 #define AUTH_PASSWORD_H
 
@@ -14,5 +14,7 @@ int password_hash(struct str password, unsigned cost, char out[PASSWORD_HASH], s
 /* Whether the password is the hash's ($2a$, $2b$, $2y$). For a hash that is none: false, after as long as it takes to
  * compare with one of cost 10, so that the time tells nothing about whether an account exists. */
 bool password_matches(struct str password, struct str hash);
+/* A hash that no password has, made at once: comparing with it takes as long as with one of that cost. */
+int password_dummy(unsigned cost, char out[PASSWORD_HASH], struct err *e);
 
 #endif

@@ -13,13 +13,6 @@
 
 /* ---- life ---- */
 
-static int make_nobody(struct accounts *accounts, struct err *e)
-{
-    char password[UUID_LEN + 1];
-    rand_uuid(password);
-    return password_hash(str_c(password), accounts->config.cost, accounts->nobody, e);
-}
-
 struct accounts *accounts_new(const struct accounts_config *config, struct err *e)
 {
     struct accounts *accounts = mem_zalloc(sizeof *accounts);
@@ -27,7 +20,7 @@ struct accounts *accounts_new(const struct accounts_config *config, struct err *
     accounts->key = str_c(config->jwt_secret);
     accounts->ended = account_ended_new();
     account_limits_open(accounts);
-    if ((!accounts->key.n && account_own_key(accounts, e) < 0) || make_nobody(accounts, e) < 0)
+    if ((!accounts->key.n && account_own_key(accounts, e) < 0) || password_dummy(config->cost, accounts->dummy, e) < 0)
         return accounts_free(accounts);
     accounts->workers =
         workers_new(&(struct workers_config){.name = "password", .waiting = HASHES_WAITING, .wait_ms = HASHES_WAIT_MS});

@@ -14,7 +14,7 @@ struct accounts {
     struct accounts_config config;
     struct str key;                      /* signs tokens */
     char *own_key;                       /* NULL: the configured one */
-    char nobody[PASSWORD_HASH];          /* of a password nobody has, at the cost of the others */
+    char dummy[PASSWORD_HASH];           /* matches no password, at the cost of the others */
     struct workers *workers;             /* hash passwords */
     struct tally *by_email, *by_address; /* tries to come in */
     _Atomic uint64_t login_max, login_window_ms;

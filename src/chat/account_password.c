@@ -37,7 +37,7 @@ int account_hash(struct accounts *accounts, struct str password, struct arena *a
 
 int account_match(struct accounts *accounts, struct str password, struct str known, struct err *e)
 {
-    struct hashing h = {.password = password, .hash = known.n ? known : str_c(accounts->nobody)};
+    struct hashing h = {.password = password, .hash = known.n ? known : str_c(accounts->dummy)};
     if (workers_call(accounts->workers, match, &h, e) < 0)
         return -1;
     if (h.result < 0 || !known.n)

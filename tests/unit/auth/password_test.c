@@ -111,6 +111,21 @@ static void what_is_no_hash_matches_nothing(void **state)
     assert_false(password_matches(STR_NONE, STR_NONE));
 }
 
+static void a_dummy_matches_nothing(void **state)
+{
+    (void)state;
+    char hash[PASSWORD_HASH], other[PASSWORD_HASH];
+    assert_int_equal(password_dummy(5, hash, NULL), 0);
+    assert_int_equal(strlen(hash), 60);
+    assert_memory_equal(hash, "$2b$05$", 7);
+    assert_false(password_matches(STR(""), str_c(hash)));
+    assert_false(password_matches(STR("Passw0rd"), str_c(hash)));
+    assert_int_equal(password_dummy(5, other, NULL), 0);
+    assert_string_not_equal(hash, other);
+    assert_int_equal(password_dummy(99, hash, NULL), 0);
+    assert_memory_equal(hash, "$2b$16$", 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +135,7 @@ int main(void)
         cmocka_unit_test(seventy_two_bytes_count),
         cmocka_unit_test(no_password_ends_at_a_nul),
         cmocka_unit_test(what_is_no_hash_matches_nothing),
+        cmocka_unit_test(a_dummy_matches_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
