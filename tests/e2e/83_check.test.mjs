@@ -52,7 +52,7 @@ test('every secret is masked, wherever it was set', async () => {
     const args = ['check', '--azure-speech-key=six-hidden'];
     const { stdout, stderr } = await run(args, { cwd: folder, env: { ...secrets, LLM_PROVIDER: 'demo' } });
     assert.ok(!(stdout + stderr).includes('hidden'), stdout);
-    for (const name of [...Object.keys(secrets), 'AZURE_OPENAI_API_KEY', 'MONGODB_URI', 'AZURE_SPEECH_KEY']) {
+    for (const name of [...Object.keys(secrets), 'AZURE_OPENAI_API_KEY', 'STORE_URL', 'AZURE_SPEECH_KEY']) {
         assert.match(stdout, new RegExp(`${name}\\b.*set`), name);
     }
 });
