@@ -146,8 +146,8 @@ bool sio_in_room(const struct sio_socket *s, struct str room);
 void sio_broadcast(struct sio_server *server, struct str nsp, const struct str *rooms, size_t n,
                    const struct sio_socket *except, const struct sio_emit *emit);
 
-/* Calls fn for every socket of the namespace that is in the room, each on its loop: here at once, elsewhere soon. One that
- * is on its way between loops (on_depart, on_arrive) is passed over. Call on any loop. */
+/* Calls fn for every socket of the namespace that is in the room, each on its loop: here at once, elsewhere soon. One
+ * that is on its way between loops (on_depart, on_arrive) is passed over. Call on any loop. */
 void sio_each(struct sio_server *server, struct str nsp, struct str room, void (*fn)(struct sio_socket *s));
 
 /* The server ends it: the client gets DISCONNECT; `close` also ends its connection. Not recovered. */
