@@ -382,6 +382,16 @@ static int counts(struct mongo_conn *conn, struct add *add, bool *there, struct 
     return find_clash(conn, &c, e) < 0 ? -1 : c.own == add->in->n;
 }
 
+/* It was told to have failed, and may not have. */
+static void end_in_doubt(struct mongo_conn *conn, struct add *add)
+{
+    doubt_note(conn->store, &(struct doubtful){.head = &add->head,
+                                               .group = &add->group,
+                                               .after = add->done.conversation.message_count,
+                                               .created = !add->found});
+    end_add(add, -1);
+}
+
 /* Each by itself: not all conversations were as they had been, or it is not known. */
 static void verify(struct mongo_conn *conn, struct add *add)
 {
@@ -390,7 +400,7 @@ static void verify(struct mongo_conn *conn, struct add *add)
     if (counted > 0) {
         end_add(add, 0);
     } else if (counted < 0 || remove_messages(conn, add, true, &add->err) < 0) {
-        end_add(add, -1);
+        end_in_doubt(conn, add);
     } else if (!there && add->in->mode == APPEND_EXISTING) {
         end_with(add, ERR_CONVERSATION_NOT_FOUND, NULL);
     }
@@ -454,7 +464,7 @@ static void create(struct round *r)
         if (made > 0)
             end_add(add, 0);
         else if (made < 0 || remove_messages(r->conn, add, true, &add->err) < 0)
-            end_add(add, -1);
+            end_in_doubt(r->conn, add);
         else if (known && add->in->mode == APPEND_NEW)
             end_with(add, ERR_CONFLICT, "Conversation exists");
         else if (!known)

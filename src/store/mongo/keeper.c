@@ -63,6 +63,8 @@ int keeper_look(struct mongo_store *s, struct err *e)
             return -1;
         atomic_store(&s->prepared, true);
     }
+    if (doubts_undo(s, e) < 0)
+        return -1;
     interrupt_late(s);
     atomic_store(&s->up, true);
     log_info("store", "connected", F_C("database", s->database));

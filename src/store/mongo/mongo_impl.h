@@ -51,6 +51,8 @@ struct mongo_store {
     pthread_mutex_t keeper_lock;
     pthread_cond_t keeper_wanted;
     bool keeper_asked, keeper_end;
+    struct list doubts; /* likewise under the lock */
+    unsigned ndoubts;
 };
 
 /* ---- commands (run.c) ---- */
@@ -147,6 +149,18 @@ struct message_range {
 int messages_read(struct mongo_conn *conn, struct arena *a, struct message_range *range, struct message **items,
                   size_t *n, struct err *e);
 void message_read(const bson_t *doc, struct arena *a, struct str conversation_id, struct message *out);
+
+/* ---- appends whose outcome nobody knows (doubt.c) ---- */
+
+struct doubtful {
+    const struct head *head; /* the conversation as it was, or was to be */
+    const bson_oid_t *group;
+    int64_t after; /* its count with the append */
+    bool created;
+};
+void doubt_note(struct mongo_store *s, const struct doubtful *what);
+int doubts_undo(struct mongo_store *s, struct err *e);
+void doubts_forget(struct mongo_store *s);
 
 /* ---- cursors of lists: "<time>.<key>" ---- */
 

@@ -90,6 +90,7 @@ static void release(struct mongo_store *s)
     if (s->uri)
         mongoc_uri_destroy(s->uri);
     doc_end(&s->write_opts);
+    doubts_forget(s);
     queue_free(&s->queue);
     pthread_mutex_destroy(&s->keeper_lock);
     pthread_cond_destroy(&s->keeper_wanted);
@@ -126,6 +127,7 @@ static struct mongo_store *make(const struct store_config *config)
         s->workers[i].store = s;
     write_concern(&s->write_opts);
     queue_init(&s->queue, is_batched);
+    list_init(&s->doubts);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
