@@ -126,25 +126,24 @@ static void reply(struct http_request *rq, const struct care_said *said)
     http_reply_jw(rq, 200, &w);
 }
 
-/* The recording belongs to the message. When there comes to be none, it goes; but a turn goes on when only the wait for
- * it was cancelled. */
+/* The recording belongs to the message: when there comes to be none, it goes. Known for sure only at the turn's end, so
+ * that is waited for when the client went away, too. */
 static void say(struct http_request *rq, const struct user *user, const struct form *form, const char *name)
 {
-    struct audio_files *files = api_of(rq)->audio;
     struct care_say say = {.text = form->transcript, .client_id = form->client_id};
     struct care_said said;
     struct err e;
     if (name[0])
         say.audio_url = arena_printf(rq->arena, "/audio/%s", name);
-    if (care_turn(rq, user, &say, &said, &e) == 0) {
-        if (said.duplicate)
-            audio_drop(files, str_c(name));
+    task_shield();
+    int result = care_turn(rq, user, &say, &said, &e);
+    task_unshield();
+    if (result < 0 || said.duplicate)
+        audio_drop(api_of(rq)->audio, str_c(name));
+    if (result == 0)
         reply(rq, &said);
-        return;
-    }
-    if (e.code != ERR_CANCELLED && e.code != ERR_TIMEOUT)
-        audio_drop(files, str_c(name));
-    refuse(rq, &e);
+    else
+        refuse(rq, &e);
 }
 
 void care_post_audio(struct http_request *rq)

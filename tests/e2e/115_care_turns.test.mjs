@@ -1,7 +1,10 @@
 // Turns of customer care: answered by the embedded responder, and by a model with its moods.
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { after, test } from 'node:test';
 import OpenAI from 'openai';
+import { pcm, wav } from '../fake/tone.mjs';
 import { failures, gate, startUpstream } from '../fake/upstream.mjs';
 import { assertConversation, assertMessage, careEnv, CareUser, OBJECT_ID } from './support/care.mjs';
 import { startServer } from './support/server.mjs';
@@ -267,4 +270,53 @@ test('a turn whose client went away is answered all the same', async () => {
         ['I must go', 'Still here.'],
     );
     assert.match(c.messages.at(-1)._id, OBJECT_ID);
+});
+
+const recordings = async () => {
+    const names = await readdir(path.join(server.folder, 'public', 'audio')).catch(() => []);
+    return names.filter((name) => name.endsWith('-blob'));
+};
+const recording = wav(pcm(0.2, 16000), 16000);
+
+test('a recording whose client went away belongs to its message', async () => {
+    const held = gate();
+    const { _id } = await eve.simulator();
+    upstream.forget();
+    script({ reply: () => ({ text: 'Heard.', holdAfter: 0, gate: held.promise }) });
+    const away = new AbortController();
+    const form = new FormData();
+    form.append('audio', new Blob([recording]), 'blob');
+    form.append('transcript', 'I must go');
+    const url = `/api/conversations/${_id}/audio`;
+    const request = server.fetch(url, { method: 'POST', headers: eve.headers, body: form, signal: away.signal });
+    await upstream.request(1);
+    away.abort();
+    await assert.rejects(request);
+    held.open();
+    let c;
+    do {
+        c = await eve.get(`/api/conversations/${_id}`);
+    } while (c.messages.at(-1).content !== 'Heard.' || c.messages.at(-1).status !== 'complete');
+    assert.equal((await server.fetch(c.messages[1].audioUrl)).status, 200);
+    assert.deepEqual((await recordings()).map((name) => `/audio/${name}`), [c.messages[1].audioUrl]);
+    await eve.ask(200, 'DELETE', `/api/conversations/${_id}`);
+    while ((await recordings()).length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+});
+
+test('a recording whose conversation is deleted meanwhile is not kept', async () => {
+    const held = gate();
+    const { _id } = await eve.simulator();
+    upstream.forget();
+    script({ reply: () => ({ text: 'Too late.', holdAfter: 0, gate: held.promise }) });
+    const request = eve.upload(_id, { bytes: recording, transcript: 'Wait' });
+    await upstream.request(1);
+    await eve.ask(200, 'DELETE', `/api/conversations/${_id}`);
+    held.open();
+    assert.ok([200, 404].includes((await request).status));
+    while ((await recordings()).length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.equal((await eve.json('GET', `/api/conversations/${_id}`)).status, 404);
 });
