@@ -5,13 +5,16 @@
 
 #define TRY_MS 60000
 
-static int collect(struct llm_stream *s, struct buf *text, struct err *e)
+static int collect(struct llm_stream *s, struct buf *text, struct llm_usage *usage, struct err *e)
 {
     struct llm_event event;
     int more;
-    while ((more = llm_next(s, &event, e)) == 1)
+    while ((more = llm_next(s, &event, e)) == 1) {
+        if (event.usage.prompt_tokens >= 0 || event.usage.completion_tokens >= 0)
+            *usage = event.usage;
         if (event.type == LLM_DELTA && buf_str_add(text, event.text) < 0)
             return 0;
+    }
     return more;
 }
 
@@ -34,9 +37,15 @@ static int ask(struct care *care, const struct turn_manner *manner, struct str t
         .company = manner->company,
         .intent = str_c(intent_name(intent_main(intents_of(text)))),
     };
+    struct llm_usage usage = {-1, -1};
     struct llm_stream *s = llm_open(llm, &rq, arena, NULL, e);
-    int result = s ? collect(s, reply, e) : -1;
+    int result = s ? collect(s, reply, &usage, e) : -1;
     llm_close(s);
+    if (result == 0)
+        chat_count_usage(care->config.chat,
+                         &(struct usage){.model = rq.model.n ? rq.model : str_c(llm_default_model(llm)),
+                                         .prompt_tokens = usage.prompt_tokens,
+                                         .completion_tokens = usage.completion_tokens});
     return result;
 }
 

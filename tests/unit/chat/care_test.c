@@ -315,6 +315,10 @@ static void trying_an_agent(struct care_env *env)
     struct str reply;
     assert_ok(&env->env, care_try(env->care, &agent, STR("What does it cost?"), env->env.a, &reply, &env->env.e));
     assert_str(reply, "ok");
+    struct usage_query all = {0};
+    struct usage_total total;
+    assert_ok(&env->env, store_usage_total(env->env.st, &all, &total, &env->env.e));
+    assert_int_equal(total.turns, 1);
     const struct scripted *asked = env->model ? env->model->by[ASKED_REPLY] : env->env.responder;
     assert_int_not_equal(str_find(asked->requests[0].messages[0].content, STR("Ada")), -1);
     assert_str(asked->requests[0].text, "Acme repairs trams. A repair costs 50 euros.");
