@@ -51,7 +51,7 @@ static const struct openapi_shape shapes[] = {
     {HTTP_PUT, "/api/auth/profile", "ProfileChange", "User", NULL, NULL, NULL},
     {HTTP_GET, "/api/agents", NULL, "CareAgents", NULL, NULL, NULL},
     {HTTP_POST, "/api/agents", "CareAgentForm", "CareAgent", "201", NULL, NULL},
-    {HTTP_GET, "/api/agents/presets", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_GET, "/api/agents/presets", NULL, "CarePresets", NULL, NULL, NULL},
     {HTTP_GET, "/api/agents/:id", NULL, "CareAgent", NULL, NULL, NULL},
     {HTTP_PUT, "/api/agents/:id", "CareAgentForm", "CareAgent", NULL, NULL, NULL},
     {HTTP_DELETE, "/api/agents/:id", NULL, "Text", NULL, NULL, NULL},
@@ -59,7 +59,7 @@ static const struct openapi_shape shapes[] = {
     {HTTP_POST, "/api/agents/:id/avatar", "Picture", "CareAgent", NULL, NULL, "multipart/form-data"},
     {HTTP_GET, "/api/company-agents", NULL, "CareAgents", NULL, NULL, NULL},
     {HTTP_POST, "/api/company-agents", "CareAgentForm", "CareAgent", "201", NULL, NULL},
-    {HTTP_GET, "/api/company-agents/presets", NULL, "CareAgents", NULL, NULL, NULL},
+    {HTTP_GET, "/api/company-agents/presets", NULL, "CarePresets", NULL, NULL, NULL},
     {HTTP_GET, "/api/company-agents/:id", NULL, "CareAgent", NULL, NULL, NULL},
     {HTTP_PUT, "/api/company-agents/:id", "CareAgentForm", "CareAgent", NULL, NULL, NULL},
     {HTTP_DELETE, "/api/company-agents/:id", NULL, "Text", NULL, NULL, NULL},
@@ -192,13 +192,16 @@ static const char care_schemas[] =
     P("ProfileChange", OBJECT(P("name", STRING) "," P("email", STRING) "," P("password", STRING) ","
         P("currentPassword", STRING) "," P("avatar", STRING))) ","
     P("Picture", REQUIRED(P("avatar", REF("Binary")), "\"avatar\"")) ","
-    P("CareAgentForm", REQUIRED(P("name", STRING) "," P("companyName", STRING) "," P("personality", STRING) ","
+    P("CareAgentForm", "{\"type\":\"object\",\"description\":\"The first four are required, unless preset or company names "
+        "a preset, which fills what is missing.\",\"properties\":{" P("name", STRING) "," P("companyName", STRING) "," P("personality", STRING) ","
         P("companyInfo", STRING) "," P("prompts", ARRAY(STRING)) "," P("preset", STRING) "," P("systemPrompt", STRING) ","
         P("responseStyle", ONE_OF_STRINGS("\"formal\",\"casual\",\"friendly\",\"professional\"")) ","
         P("maxTokens", NUMBER) "," P("temperature", "{\"type\":\"number\"}") "," P("voice", STRING) ","
-        P("avatar", STRING), "\"name\",\"companyName\",\"personality\",\"companyInfo\"")) ","
-    P("CareAgent", "{\"allOf\":[" REF("CareAgentForm") "," OBJECT(P("_id", STRING) "," P("userId", STRING) ","
+        P("company", STRING) "," P("avatar", STRING) "}}") ","
+    P("CareAgent", "{\"allOf\":[" REF("CareAgentForm") "," OBJECT(P("_id", STRING) "," P("id", STRING) "," P("userId", STRING) ","
         P("createdAt", TIME) "," P("updatedAt", TIME)) "]}") ","
+    P("CarePresets", ARRAY(OBJECT(P("preset", STRING) "," P("name", STRING) "," P("companyName", STRING) ","
+        P("personality", STRING) "," P("companyInfo", STRING) "," P("avatar", STRING)))) ","
     P("CareAgents", ARRAY(REF("CareAgent"))) ","
     P("CareAgentTest", OBJECT(P("message", STRING) "," P("agent", ANY) "," P("processingTime", NUMBER)));
 
