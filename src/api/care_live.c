@@ -3,6 +3,7 @@
 #include "api/care_live_impl.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 
 /* ---- arguments ---- */
 
@@ -218,6 +219,7 @@ static struct care_live_turn *turn_new(const struct call *call, const struct sai
     struct arena *arena = arena_new("care_turn");
     struct care_live_turn *turn = arena_zalloc(arena, sizeof *turn);
     turn->arena = arena;
+    turn->log_id = log_request_id ? arena_cstr(arena, str_c(log_request_id)) : NULL;
     turn->sender = care_room_of_socket(call->m->socket);
     turn->say = (struct care_say){.channel = CARE_LIVE,
                                   .owner = arena_str(arena, call->user.id),

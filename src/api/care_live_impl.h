@@ -57,6 +57,7 @@ struct care_live_turn {
     struct arena *arena;
     struct care_say say;
     struct agent agent;      /* say.agent, when it is set */
+    const char *log_id;      /* log_request_id meanwhile; may be NULL */
     struct care_room sender; /* who hears of a failure */
 };
 /* Takes the turn over. -1 TOO_MANY_TURNS, OVERLOADED: then it is still the caller's. */

@@ -3,6 +3,7 @@
 #include "api/care_live_impl.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -73,7 +74,9 @@ static void line_main(void *arg)
     struct list *first;
     while ((first = list_pop_front(&line->waiting))) {
         struct care_live_turn *turn = container_of(first, struct care_live_turn, link);
+        log_request_id = turn->log_id;
         run(line, turn);
+        log_request_id = NULL; /* goes with the turn; whoever began this task may be gone */
         line->n--;
         arena_free(turn->arena);
     }

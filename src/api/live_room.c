@@ -2,6 +2,7 @@
  * not read meanwhile, so that nothing is told out of order. */
 #include "api/live_impl.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -161,6 +162,7 @@ static void worker_main(void *arg)
 {
     struct live_loop *at = arg;
     struct list *first;
+    log_request_id = NULL; /* the socket that began it may be gone before */
     while ((first = list_pop_front(&at->errands)))
         run_errand(container_of(first, struct live_room, errand));
     at->workers--;

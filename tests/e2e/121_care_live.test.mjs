@@ -163,9 +163,13 @@ test('a client that leaves in the middle of a turn: the turn is stored', async (
     while (openai.asked('reply').length === 0) {
         await openai.upstream.request(openai.upstream.requests.length + 1);
     }
+    await socket.emitWithAck('user_message', { conversationId, message: 'And this waits' });
     socket.disconnect();
+    while ((await (await server.fetch('/metrics')).text()).match(/^parley_engineio_sessions\{transport="websocket"\} (\d+)/m)?.[1] !== '0') {
+        // until it is gone on the server, too
+    }
     held.open();
-    for (let messages = []; messages.at(-1)?.content !== 'It was said.'; ) {
+    for (let messages = []; messages.length < 5 || messages.at(-1).content !== 'It was said.'; ) {
         ({ messages } = (await user.json('GET', `/api/conversations/${conversationId}`)).body);
     }
 });

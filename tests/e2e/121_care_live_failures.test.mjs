@@ -285,3 +285,21 @@ test("a conversation that is deleted in the middle of its turn; an agent that is
     const { reply } = await say(socket, 'Are you there?', { conversationId: call.conversationId, ...wish });
     assert.equal(reply.message, 'Still here.');
 });
+
+test('a server that stops in the middle of turns ends in good order', async (t) => {
+    const openai = (await startOpenai(t)).care({ reply: { hang: 'connection' } });
+    const ending = await startServer(t, { env: { ...openai.env, CARE_SPEECH: 'false', DRAIN_TIMEOUT: '1s', THREADS: '2' } });
+    const own = await newUser(ending);
+    const sockets = [await connect(t, ending.url), await connect(t, ending.url)];
+    for (const socket of sockets) {
+        const { conversationId } = await start(socket, { userId: own.user._id, isCallSimulator: true });
+        socket.emit('user_message', { conversationId, message: 'Hello' });
+        await socket.emitWithAck('user_message', { conversationId, message: 'And this waits' });
+    }
+    while (openai.asked('reply').length < 2) {
+        await openai.upstream.request(openai.upstream.requests.length + 1);
+    }
+    const gone = sockets.map(disconnected);
+    await ending.stop();
+    await Promise.all(gone);
+});
