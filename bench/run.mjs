@@ -22,6 +22,7 @@ import { run as speech } from './rows/n_speech.mjs';
 import { run as logins } from './rows/o_logins.mjs';
 import { run as lists } from './rows/p_lists.mjs';
 import { run as care } from './rows/q_care.mjs';
+import { run as mongo } from './rows/r_mongo.mjs';
 import { BENCH } from './support/process.mjs';
 import { printTable } from './support/rows.mjs';
 
@@ -43,6 +44,7 @@ const GROUPS = {
     o: logins,
     p: lists,
     q: care,
+    r: mongo,
 };
 const FULL = {
     quick: false,

@@ -1,9 +1,11 @@
 /* The store's speed: durable messages a second from 64 tasks, latency, and cost by length of the conversation, beside a
- * plain loop that commits each message by itself. One JSON object per line. Usage: store_bench [directory] */
+ * plain loop that commits each message by itself. One JSON object per line.
+ * Usage: store_bench [directory], or store_bench mongodb://… [adds], which measures the driver on MongoDB. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/task.h"
+#include "store/mongo/mongo_store.h"
 #include "store/sqlite/sqlite_store.h"
 
 #include <dirent.h>
@@ -245,16 +247,39 @@ static void remove_dir(const char *dir)
     rmdir(dir);
 }
 
+/* What bench/peers/mongoose.mjs does as well. */
+static int on_mongo(const char *url, unsigned adds)
+{
+    struct store *st;
+    struct err e;
+    if (store_open(&store_mongo, &(struct store_config){.url = url}, &st, &e) < 0)
+        die("%s", e.text);
+    struct run warm = {.st = st, .one = add, .tasks = TASKS, .each = 20};
+    execute(&warm);
+    free(warm.latency_us);
+    struct run many = {.st = st, .one = add, .tasks = TASKS, .each = adds / TASKS};
+    report(&many, "add, a conversation per task");
+    struct run alone = {.st = st, .one = add, .tasks = 1, .each = adds / 20};
+    report(&alone, "add, one task alone");
+    struct run read = {.st = st, .one = last20, .tasks = TASKS, .each = adds / TASKS};
+    report(&read, "last 20 messages");
+    store_close(st);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char dir[256];
     struct store *st;
     struct err e;
+    uint64_t adds = 16000;
+    log_setup(LOG_WARN, LOG_TEXT);
+    memset(text, 'm', sizeof text);
+    if (argc > 1 && strncmp(argv[1], "mongodb", 7) == 0)
+        return argc > 2 && str_u64(str_c(argv[2]), &adds) < 0 ? 2 : on_mongo(argv[1], (unsigned)adds);
     snprintf(dir, sizeof dir, "%s/store-bench-XXXXXX", argc > 1 ? argv[1] : ".");
     if (!mkdtemp(dir))
         die("cannot make %s", dir);
-    log_setup(LOG_WARN, LOG_TEXT);
-    memset(text, 'm', sizeof text);
     plain_loop(dir);
     if (store_open(&store_sqlite, &(struct store_config){.data_dir = dir}, &st, &e) < 0)
         die("%s", e.text);
