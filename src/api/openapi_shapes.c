@@ -207,7 +207,8 @@ static const char care_schemas[] =
 
 static const char care_conversation_schemas[] =
     P("CareMessage", REQUIRED(P("_id", STRING) "," P("role", ONE_OF_STRINGS("\"user\",\"assistant\",\"system\"")) ","
-        P("content", STRING) "," P("timestamp", TIME) "," P("audioUrl", STRING) ","
+        P("content", STRING) "," P("timestamp", TIME) "," P("audioUrl", STRING) "," P("status", STRING) ","
+        P("clientMessageId", STRING) ","
         P("metadata", OBJECT(P("sentiment", STRING) "," P("intent", STRING) "," P("confidence", "{\"type\":\"number\"}"))),
         "\"_id\",\"role\",\"content\",\"timestamp\"")) ","
     P("CareMessages", ARRAY(REF("CareMessage"))) ","
@@ -219,9 +220,14 @@ static const char care_conversation_schemas[] =
         P("analytics", OBJECT(P("duration", NUMBER) "," P("messageCount", NUMBER) "," P("sentiment", STRING) ","
             P("satisfaction", "{\"type\":\"number\"}"))), "\"_id\",\"title\",\"messages\",\"metadata\"")) ","
     P("CareSay", REQUIRED(P("content", STRING) "," P("role", STRING) "," P("clientMessageId", STRING), "\"content\"")) ","
-    P("CareReply", "{\"allOf\":[" REF("CareMessage") "," OBJECT(P("title", STRING)) "]}") ","
-    P("CareRecording", REQUIRED(P("audio", REF("Binary")) "," P("transcript", STRING), "\"audio\"")) ","
-    P("CareAudio", OBJECT(P("audioUrl", STRING) "," P("transcript", STRING))) ","
+    P("CareReply", "{\"allOf\":[" REF("CareMessage") "," OBJECT(P("title", STRING) "," P("conversationId", STRING) ","
+        P("sentiment", STRING) "," P("priority", STRING) "," P("duplicate", BOOLEAN) ","
+        P("userMessage", REF("CareMessage"))) "]}") ","
+    P("CareRecording", REQUIRED(P("audio", REF("Binary")) "," P("transcript", STRING) "," P("language", STRING) ","
+        P("clientMessageId", STRING), "\"audio\"")) ","
+    P("CareAudio", OBJECT(P("audioUrl", STRING) "," P("transcript", STRING) "," P("message", REF("CareMessage")) ","
+        P("userMessage", REF("CareMessage")) "," P("title", STRING) "," P("sentiment", STRING) ","
+        P("priority", STRING) "," P("conversationId", STRING))) ","
     P("CareStats", OBJECT(P("totalCalls", NUMBER) "," P("averageDuration", NUMBER) ","
         P("lastActivity", "{\"type\":[\"string\",\"null\"]}") "," P("sentimentBreakdown", ANY) ","
         P("totalMessages", NUMBER) "," P("companiesInteractedWith", ARRAY(STRING)))) ","
