@@ -94,9 +94,9 @@ for (const [name, setting] of settings) {
         await press(page, 'End the call');
         await line(page, 'ended: completed');
         await press(page, 'Conversations');
-        const row = await page.getByRole('table').innerText();
-        assert.match(row, / \| \d+\/\d+\/\d+ \| 0 \| (POSITIVE|NEUTRAL|NEGATIVE|URGENT) \| 5$/);
         await page.getByText('1 calls, 5 messages,').waitFor();
+        const row = await page.getByRole('table').innerText();
+        assert.match(row, / \| \d+\/\d+\/\d+ \| \d+ \| (POSITIVE|NEUTRAL|NEGATIVE|URGENT) \| 5$/);
         // The refusal of the second registration is the one thing the browser complains of.
         assert.deepEqual(page.problems.filter((text) => !/status of 400/.test(text)), []);
     });
