@@ -20,6 +20,7 @@ struct care *care_new(const struct care_config *config)
         .persona = "",
         .temperature = 0.8,
         .max_tokens = 500,
+        .empty_text = CARE_APOLOGY,
         .failure_text = CARE_APOLOGY,
     };
     care->nloops = config->chat->config.nloops;
@@ -104,7 +105,7 @@ static void first_messages(const struct care_start *start, const struct care_spe
 static struct conversation new_conversation(const struct care_start *start, const struct message messages[2],
                                             struct arena *arena)
 {
-    struct care_meta meta = {.simulator = !start->agent};
+    struct care_meta meta = {.simulator = !start->agent, .own_title = str_trim(start->title).n > 0};
     analytics_add(&meta.figures, &messages[0], arena);
     analytics_add(&meta.figures, &messages[1], arena);
     return (struct conversation){

@@ -16,6 +16,7 @@ struct chat_surface {
     int max_tokens;      /* 0: not sent */
     bool needs_model;    /* without a model: the reply is no_model_text; otherwise the embedded responder answers */
     const char *no_model_text;
+    const char *empty_text;   /* what the reply of a model that says nothing becomes; NULL: it stays empty */
     const char *failure_text; /* what becomes the stored reply when the model fails before saying anything; NULL: the
                                * reply stays empty and is left out of the history */
 };

@@ -124,6 +124,7 @@ static int ask(struct turn *turn, struct llm *llm, struct err *e)
     size_t n;
     if (history_load(turn, &messages, &n, e) < 0)
         return -1;
+    const struct chat_surface *surface = turn->surface;
     const struct turn_manner *manner = &turn->manner;
     struct llm_request rq = {.messages = messages,
                              .nmessages = n,
@@ -143,6 +144,8 @@ static int ask(struct turn *turn, struct llm *llm, struct err *e)
     turn->prompt_estimate = history_cost(messages, n);
     int result = stream(turn, s, e);
     llm_close(s);
+    if (result == 0 && turn->reply.len == 0 && surface->empty_text)
+        say(turn, str_c(surface->empty_text));
     return result;
 }
 

@@ -3,7 +3,7 @@
 #include "unit/chat/care_env.h"
 
 static const struct step held[] = {HOLD, SAY("late"), DONE}, failing[] = {FAIL(ERR_UPSTREAM)},
-                         cut[] = {SAY("half"), FAIL(ERR_UPSTREAM)}, hanging[] = {SAY("so far"), HANG},
+                         cut[] = {SAY("half"), FAIL(ERR_UPSTREAM)}, mute[] = {DONE}, hanging[] = {SAY("so far"), HANG},
                          urgent[] = {SAY("urgent"), DONE}, positive[] = {SAY("positive"), DONE};
 
 static void say_again_and_again(struct scripted *model, const struct step *script)
@@ -24,13 +24,16 @@ static void a_model_that_fails_makes_an_apology(struct care_env *env)
     struct care_said said;
     struct str id = call(env);
     struct care_say say = {.owner = OWNER, .conversation_id = id, .text = STR("Hi"), .speak = true};
-    scripted_set(replies(env), failing, cut);
+    scripted_set(replies(env), failing, cut, mute);
     assert_ok(&env->env, care_say(env->care, &say, env->env.a, &said, &env->env.e));
     assert_str(said.reply.content, CARE_APOLOGY);
     assert_int_equal(said.turn.status, MESSAGE_FAILED);
     assert_true(said.speech.url.n > 0);
     assert_ok(&env->env, care_say(env->care, &say, env->env.a, &said, &env->env.e));
     assert_str(said.reply.content, "half");
+    assert_ok(&env->env, care_say(env->care, &say, env->env.a, &said, &env->env.e));
+    assert_str(said.reply.content, CARE_APOLOGY);
+    assert_int_equal(said.turn.status, MESSAGE_COMPLETE);
     assert_recounts(env, id);
 }
 
@@ -350,6 +353,24 @@ static void a_note_while_a_reply_is_written(struct care_env *env)
     assert_string_equal(company_stats_name(asker.said.view.figures.companies), "netflix");
     arena_free(asker.a);
     assert_recounts(env, id);
+}
+
+static void a_title_chosen_while_the_model_thinks_of_one_stays(struct care_env *env)
+{
+    static const struct step title[] = {HOLD, SAY("Too Late"), FINISH("stop"), DONE};
+    struct str id = call(env);
+    struct care_change change = {.owner = OWNER, .id = id, .title = STR("Mine")};
+    struct care_view view;
+    struct asker asker;
+    say_again_and_again(env->model->by[ASKED_TITLE], title);
+    ask_beside(env, &asker, id, false);
+    scripted_await_hold(env->model->by[ASKED_TITLE]);
+    assert_ok(&env->env, care_update(env->care, &change, env->env.a, &view, &env->env.e));
+    scripted_release(env->model->by[ASKED_TITLE]);
+    await_asker(&asker);
+    assert_int_equal(asker.result, 0);
+    arena_free(asker.a);
+    assert_str(view_of(env, id).conversation.title, "Mine");
 }
 
 /* ---- figures, whatever happens ---- */
