@@ -2,9 +2,10 @@
  * table in care_turn.c: company, intent, sentiment, prompt, reply, speech, store, analytics. Conversations are of the
  * space "care", owned by a user, and of nobody else; their ids have 24 hex digits. All calls from tasks of any loop.
  *
- * A conversation's meta is one JSON object: {"simulator":bool, "company":"…", "analytics":{…} (chat/analytics.h),
- * "custom":{…} (what a client keeps there)}. Figures whose `counted` is not the conversation's message_count are
- * recounted when they are read: what the outside sees always equals a recount. */
+ * A conversation's meta is one JSON object: {"simulator":bool, "ownTitle":bool (the user chose the title),
+ * "company":"…", "analytics":{…} (chat/analytics.h), "custom":{…} (what a client keeps there)}. Figures whose `counted`
+ * is not the conversation's message_count are recounted when they are read: what the outside sees always equals a
+ * recount. */
 #ifndef CHAT_CARE_H
 #define CHAT_CARE_H
 
@@ -55,7 +56,7 @@ struct care_start {
     enum care_channel channel;
     struct str owner;
     const struct agent *agent; /* NULL: the call simulator. id empty: one that only the client knows (agentInfo) */
-    struct str title;          /* empty: the documented one */
+    struct str title;          /* the user's own; empty: the documented one, until the model finds a better */
     bool speak;                /* the welcome */
 };
 struct care_view {
@@ -120,10 +121,10 @@ struct care_change {
 };
 int care_update(struct care *care, const struct care_change *change, struct arena *arena, struct care_view *out,
                 struct err *e);
-/* A title by the model, or the documented one. */
+/* A title by the model, or the documented one, also in place of the user's own. */
 int care_retitle(struct care *care, struct str owner, struct str id, struct arena *arena, struct care_view *out,
                  struct err *e);
-/* Retitles, judges, completes. With all messages. */
+/* Retitles (unless the title is the user's own), judges, completes. With all messages. */
 int care_end(struct care *care, struct str owner, struct str id, struct arena *arena, struct care_view *out,
              struct err *e);
 /* With its messages and audio. */

@@ -30,6 +30,7 @@ static int apply(struct care *care, struct care_record *record, void *arg, unsig
     (void)care, (void)arena, (void)e;
     if (change->title.p) {
         record->conversation.title = str_trim(change->title);
+        record->meta.own_title = true;
         *set |= CONVERSATION_SET_TITLE;
     }
     if (change->status.p) {
@@ -74,6 +75,7 @@ static int set_title(struct care *care, struct care_record *record, void *arg, u
     const struct str *title = arg;
     (void)care, (void)arena, (void)e;
     record->conversation.title = *title;
+    record->meta.own_title = false;
     *set = CONVERSATION_SET_TITLE | CONVERSATION_SET_UPDATED;
     return 0;
 }
@@ -93,11 +95,12 @@ int care_retitle(struct care *care, struct str owner, struct str id, struct aren
 static int complete(struct care *care, struct care_record *record, void *arg, unsigned *set, struct arena *arena,
                     struct err *e)
 {
-    if (set_title(care, record, arg, set, arena, e) < 0)
+    const struct str *title = arg;
+    if (title->n && !record->meta.own_title && set_title(care, record, arg, set, arena, e) < 0)
         return -1;
     record->conversation.status = STR("completed");
     record->conversation.active = false;
-    *set |= CONVERSATION_SET_STATUS | CONVERSATION_SET_ACTIVE;
+    *set |= CONVERSATION_SET_STATUS | CONVERSATION_SET_ACTIVE | CONVERSATION_SET_UPDATED;
     return 0;
 }
 
@@ -108,7 +111,7 @@ int care_end(struct care *care, struct str owner, struct str id, struct arena *a
     struct care_record record;
     if (care_load(care, &at, CARE_TALK, arena, &record, e) < 0)
         return -1;
-    struct str title = care_title_now(care, &record.conversation, arena);
+    struct str title = record.meta.own_title ? STR("") : care_title_now(care, &record.conversation, arena);
     struct care_edit edit = {.at = at, .change = complete, .arg = &title};
     if (care_judge_missing(care, &at, &record, arena, e) < 0 || care_edit(care, &edit, arena, &record, e) < 0 ||
         care_load(care, &at, STORE_ALL, arena, &record, e) < 0)

@@ -28,6 +28,7 @@ struct str care_object_id(struct arena *arena);
 
 struct care_meta {
     bool simulator;
+    bool own_title; /* chosen by the user: only who asks for another one replaces it */
     struct str company, custom;
     struct analytics figures; /* as kept: figures.counted says how far they go */
 };

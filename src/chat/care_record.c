@@ -10,6 +10,7 @@ struct care_meta care_meta_read(struct str json, struct arena *arena)
     const cJSON *tree = json.n ? json_parse(arena, json, NULL) : NULL, *custom = json_get(tree, "custom");
     struct care_meta meta = {
         .simulator = json_bool(tree, "simulator", false),
+        .own_title = json_bool(tree, "ownTitle", false),
         .company = arena_str(arena, json_str(tree, "company")),
         .figures = analytics_read(json_get(tree, "analytics")),
     };
@@ -26,6 +27,8 @@ struct str care_meta_write(const struct care_meta *meta, struct arena *arena)
     struct jw w = jw_begin(&out);
     jw_obj(&w);
     jw_kbool(&w, "simulator", meta->simulator);
+    if (meta->own_title)
+        jw_kbool(&w, "ownTitle", true);
     if (meta->company.n)
         jw_kstr(&w, "company", meta->company);
     jw_key(&w, "analytics");

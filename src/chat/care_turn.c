@@ -50,6 +50,8 @@ static int make_prompt(struct care_turn *t, struct err *e)
 static bool titles_now(const struct care_turn *t)
 {
     int64_t nth = t->record.figures.user_messages + 1;
+    if (t->record.meta.own_title)
+        return false;
     return nth == 1 || nth % CARE_TITLE_EVERY == 0;
 }
 
@@ -221,7 +223,7 @@ static int analyse(struct care_turn *t, struct err *e)
     if (!fresh->meta.company.n && t->named)
         fresh->meta.company = str_c(company_name(t->named));
     struct str title = care_title_of_answer(care_aside_answer(&t->title), t->arena);
-    if (title.n) {
+    if (title.n && !fresh->meta.own_title) { /* it may have been chosen since the question was asked */
         fresh->conversation.title = title;
         set |= CONVERSATION_SET_TITLE;
     }

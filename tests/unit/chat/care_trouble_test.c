@@ -495,6 +495,7 @@ int main(void)
         CARE_LOOPS(turns_of_one_conversation_keep_their_order),
         CARE_TEST(reanalysing_is_given_up_as_a_whole),
         CARE_TEST(a_note_while_a_reply_is_written),
+        CARE_TEST(a_title_chosen_while_the_model_thinks_of_one_stays),
         CARE_OFFLINE(a_note_while_a_reply_is_written),
         CARE_TEST(figures_are_a_recount),
         CARE_OFFLINE(figures_are_a_recount),

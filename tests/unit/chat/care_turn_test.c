@@ -189,6 +189,31 @@ static void titles_come_with_the_first_and_every_third(struct care_env *env)
     assert_str(view_of(env, id).conversation.title, "Two");
 }
 
+static void a_title_of_the_users_own_stays(struct care_env *env)
+{
+    struct str given = started_by(env, (struct care_start){.title = STR("Mine")}).view.conversation.id, id = call(env);
+    struct care_change change = {.owner = OWNER, .id = id, .title = STR("Mine")};
+    struct care_view view;
+    assert_str(say_in(env, given, "a").view.conversation.title, "Mine");
+    say_in(env, id, "a");
+    assert_int_equal(atomic_load(&env->model->by[ASKED_TITLE]->nrequests), 1);
+    assert_ok(&env->env, care_update(env->care, &change, env->env.a, &view, &env->env.e));
+    for (int i = 0; i < 3; i++)
+        assert_str(say_in(env, id, "b").view.conversation.title, "Mine");
+    assert_ok(&env->env, care_end(env->care, OWNER, id, env->env.a, &view, &env->env.e));
+    assert_str(view.conversation.title, "Mine");
+    assert_str(view.conversation.status, "completed");
+    assert_int_equal(atomic_load(&env->model->by[ASKED_TITLE]->nrequests), 1);
+    /* Another one is asked for: from here on they come by themselves again. */
+    assert_ok(&env->env, care_retitle(env->care, OWNER, id, env->env.a, &view, &env->env.e));
+    assert_str(view.conversation.title, "Question About Things");
+    static const struct step later[] = {SAY("Later"), DONE};
+    scripted_set(env->model->by[ASKED_TITLE], later);
+    for (int i = 0; i < 2; i++)
+        say_in(env, id, "c");
+    assert_str(view_of(env, id).conversation.title, "Later");
+}
+
 static void what_is_no_title_is_not_taken(struct care_env *env)
 {
     static const struct step reply[] = {
@@ -342,6 +367,7 @@ int main(void)
         CARE_OFFLINE(offline_the_lexicon_judges),
         CARE_OFFLINE(an_offline_turn_writes_four_times),
         CARE_TEST(titles_come_with_the_first_and_every_third),
+        CARE_TEST(a_title_of_the_users_own_stays),
         CARE_TEST(what_is_no_title_is_not_taken),
         CARE_TEST(replies_are_spoken),
         CARE_LOOPS(replies_are_spoken),
