@@ -59,7 +59,7 @@ test('every secret is masked, wherever it was set', async () => {
 
 test('a damaged store is told and left alone', async (t) => {
     const folder = await temporaryFolder();
-    const server = await startServer(t, { folder });
+    const server = await startServer(t, { folder, env: { STORE_DRIVER: 'sqlite' } });
     for (let i = 0; i < 40; i++) {
         await server.json('POST', '/api/chat', { message: 'x'.repeat(2000), conversationId: null });
     }
@@ -67,12 +67,12 @@ test('a damaged store is told and left alone', async (t) => {
     const file = path.join(server.dataDir, DATABASE);
     assert.ok((await readdir(server.dataDir)).includes(DATABASE));
     const good = await readFile(file);
-    const healthy = await run(['check'], { cwd: folder, env: { DATA_DIR: server.dataDir } });
+    const healthy = await run(['check'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
     assert.equal(healthy.code, 0, healthy.stdout);
     const bad = Buffer.from(good);
     bad.fill(0x55, 4096 + 8, good.length - 4096);
     await writeFile(file, bad);
-    const { code, stdout } = await run(['check'], { cwd: folder, env: { DATA_DIR: server.dataDir } });
+    const { code, stdout } = await run(['check'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
     assert.equal(code, 1, stdout);
     assert.doesNotMatch(line(stdout, 'store'), /ok$/);
     assert.deepEqual(await readFile(file), bad);
@@ -81,8 +81,8 @@ test('a damaged store is told and left alone', async (t) => {
 });
 
 test('beside a running server: the store is in use, and the server does not mind', async (t) => {
-    const server = await startServer(t);
-    const { code, stdout } = await run(['check'], { cwd: server.folder, env: { DATA_DIR: server.dataDir } });
+    const server = await startServer(t, { env: { STORE_DRIVER: 'sqlite' } });
+    const { code, stdout } = await run(['check'], { cwd: server.folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
     assert.equal(code, 1);
     assert.match(line(stdout, 'store'), /another process|in use|locked/i);
     const { status } = await server.json('POST', '/api/chat', { message: 'still here', conversationId: null });
@@ -131,14 +131,14 @@ test('a start that fails half-way: one error line, exit code 1, nothing left beh
     await once(blocker, 'listening');
     t.after(() => blocker.close());
     const { port } = blocker.address();
-    const server = await startServer(t);
+    const server = await startServer(t, { env: { STORE_DRIVER: 'sqlite' } });
     const upstream = await startUpstream();
     t.after(() => upstream.close());
     for (const [env, says] of [
         [{ PORT: String(port) }, String(port)],
         [{ PORT: `0,${port}`, THREADS: '3', ...upstream.openaiEnv }, String(port)],
-        [{ DATA_DIR: server.dataDir }, server.dataDir],
-        [{ DATA_DIR: '/proc/nowhere/data' }, '/proc/nowhere'],
+        [{ STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir }, server.dataDir],
+        [{ STORE_DRIVER: 'sqlite', DATA_DIR: '/proc/nowhere/data' }, '/proc/nowhere'],
         [{ HOST: '203.0.113.77' }, '203.0.113.77'],
         [{ ACCESS_LOG_FILE: '/proc/nowhere/access.log' }, '/proc/nowhere/access.log'],
     ]) {
