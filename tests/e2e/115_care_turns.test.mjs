@@ -157,6 +157,25 @@ test('titles: by the model with the first message and every third, without quote
     assert.equal((await eve.ask(200, 'PUT', `/api/conversations/${_id}/end`)).title, 'Title number 4s end');
 });
 
+test('titles: the one that the user chose stays until another one is asked for', async () => {
+    const seen = script({ title: 'By The Model' });
+    const { _id: given } = await eve.simulator({ title: 'My own' });
+    const { _id: renamed } = await eve.simulator();
+    assert.equal((await eve.say(renamed, 'Hello?')).title, 'By The Model');
+    const before = seen.title.length;
+    await eve.ask(200, 'PUT', `/api/conversations/${renamed}`, { title: 'My own' });
+    for (const id of [given, renamed]) {
+        for (let i = 0; i < 3; i++) {
+            assert.equal((await eve.say(id, `And then ${i}?`)).title, 'My own');
+        }
+        const ended = await eve.ask(200, 'PUT', `/api/conversations/${id}/end`);
+        assert.deepEqual([ended.title, ended.status], ['My own', 'completed']);
+        assert.equal(seen.title.length, before);
+    }
+    await eve.ask(200, 'PUT', `/api/conversations/${given}/update-title`);
+    assert.equal((await eve.get(`/api/conversations/${given}`)).title, 'By The Model');
+});
+
 for (const [what, title] of [
     ['fails', failures.badRequest()],
     ['says nothing', ''],
