@@ -98,15 +98,19 @@ static int begin_one(void *arg, const struct conversation *c, struct err *e)
     return 0;
 }
 
-static void await_crew(struct crew *crew, bool cancel)
+/* Waits for those that were begun; gives them up when the walk failed, or nobody waits for its end any more. */
+static int await_crew(struct crew *crew, int result, struct err *e)
 {
-    if (cancel)
+    while (result == 0 && crew->running)
+        result = task_park(e);
+    if (result < 0)
         list_each(entry, &crew->members)
             task_cancel(container_of(entry, struct member, link)->task);
     task_shield();
     while (crew->running)
         task_park(NULL);
     task_unshield();
+    return result;
 }
 
 int care_reanalyse(struct care *care, struct str owner, int64_t *total, int64_t *updated, struct err *e)
@@ -118,8 +122,7 @@ int care_reanalyse(struct care *care, struct str owner, int64_t *total, int64_t 
     if (owner.n == 0)
         return err_set(e, ERR_INVALID_REQUEST, "A user is needed");
     list_init(&crew.members);
-    int result = conversation_walk(care->config.chat, &scope, &walk, &own);
-    await_crew(&crew, result < 0);
+    int result = await_crew(&crew, conversation_walk(care->config.chat, &scope, &walk, &own), &own);
     if (crew.failure.code)
         own = crew.failure;
     if (result < 0 || crew.failure.code) {

@@ -335,6 +335,23 @@ static void reanalysing_is_given_up_as_a_whole(struct care_env *env)
     assert_int_equal(updated, 12);
 }
 
+/* Also once the last one is under way. */
+static void reanalysing_few_is_given_up(struct care_env *env)
+{
+    struct asker asker = {.env = env};
+    for (int i = 0; i < 3; i++)
+        say_in(env, call(env), "hello");
+    say_again_and_again(env->model->by[ASKED_SENTIMENT], hanging);
+    task_spawn("asker", reanalyser_main, &asker);
+    while (atomic_load(&env->model->by[ASKED_SENTIMENT]->open) < 3)
+        task_sleep(1, NULL);
+    task_cancel(asker.task);
+    await_asker(&asker);
+    assert_int_equal(asker.result, -1);
+    assert_int_equal(asker.e.code, ERR_CANCELLED);
+    assert_int_equal(atomic_load(&env->model->by[ASKED_SENTIMENT]->open), 0);
+}
+
 /* What is still being said is not counted for good. */
 static void a_note_while_a_reply_is_written(struct care_env *env)
 {
@@ -494,6 +511,7 @@ int main(void)
         CARE_TEST(turns_of_one_conversation_keep_their_order),
         CARE_LOOPS(turns_of_one_conversation_keep_their_order),
         CARE_TEST(reanalysing_is_given_up_as_a_whole),
+        CARE_TEST(reanalysing_few_is_given_up),
         CARE_TEST(a_note_while_a_reply_is_written),
         CARE_TEST(a_title_chosen_while_the_model_thinks_of_one_stays),
         CARE_OFFLINE(a_note_while_a_reply_is_written),
