@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { MongoClient } from 'mongodb';
+import { Binary, MongoClient, ObjectId } from 'mongodb';
 import { answer, cut, cutAfter, failure, someFail, startMongoProxy, throttled } from '../fake/mongo/proxy.mjs';
 import { Authority } from './support/certificates.mjs';
 import { freshDatabase, sharedMongo, startMongo } from './support/mongo.mjs';
@@ -163,6 +163,30 @@ test("another program's collections in the same database stay as they are", asyn
     assert.deepEqual(await client.db().collection('users').find().toArray(), [{ _id: 1, email: 'old@example.org' }]);
     const names = (await client.db().listCollections().toArray()).map(({ name }) => name);
     assert.ok(names.filter((name) => name !== 'users').every((name) => name.startsWith('parley_')), names.join());
+});
+
+test('what an append that was cut off has left behind is in nobody\'s way', async (t) => {
+    const engine = await startMongo(t);
+    const client = await new MongoClient(engine.uri('cut')).connect();
+    t.after(() => client.close());
+    const server = await startServer(t, { env: { STORE_URL: engine.uri('cut'), JWT_SECRET } });
+    const { id } = (await create(server, 'x')).body;
+    const { key } = await client.db().collection('parley_conversations').findOne({ _id: id });
+    const messages = client.db().collection('parley_messages');
+    for (const [seqs, count] of [[[1], 2], [[4], 4], [[5, 6, 7], 6]]) {
+        const group = new ObjectId();
+        for (const seq of seqs) {
+            const _id = new Binary(Buffer.concat([key.id, Buffer.from([0, 0, 0, seq])]));
+            await messages.insertOne({ _id, conv: key, group, id: `left ${seq}`, role: 'user', content: 'left', status: 0 });
+        }
+        const said = await server.json('POST', '/api/chat', { message: `behind ${seqs}`, conversationId: id });
+        assert.equal(said.status, 200, said.text);
+        const stored = (await server.json('GET', `/api/conversations/${id}`)).body.messages;
+        assert.equal(stored.length, count);
+        assert.equal(stored.at(-2).content, `behind ${seqs}`);
+        assert.ok(stored.every(({ content }) => content !== 'left'));
+    }
+    assert.equal(await messages.countDocuments({ content: 'left' }), 0);
 });
 
 test('deleting takes the messages along, whenever it is', async (t) => {

@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -87,7 +88,10 @@ export async function sharedMongo() {
     if (process.env.PARLEY_TEST_MONGODB_URI) {
         return process.env.PARLEY_TEST_MONGODB_URI;
     }
-    shared ??= mkdtemp(path.join(os.tmpdir(), 'parley-mongo-')).then((folder) => new Mongo(folder).start());
+    shared ??= mkdtemp(path.join(os.tmpdir(), 'parley-mongo-')).then((folder) => {
+        process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+        return new Mongo(folder).start();
+    });
     const engine = await shared;
     engine.child.unref(); // it ends with this process
     for (const stream of engine.child.stdio) {

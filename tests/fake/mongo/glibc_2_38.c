@@ -1,5 +1,5 @@
-/* The seven functions that the prebuilt MongoDB engine of the tests wants from glibc 2.38, for systems with an older one,
- * which has all of them under their former names. Loaded before the others (LD_PRELOAD), by that process alone. */
+/* The seven functions that the prebuilt MongoDB engine of the tests wants from glibc 2.38, for systems with an older
+ * one, which has all of them under their former names. Loaded before the others (LD_PRELOAD), by that process alone. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
