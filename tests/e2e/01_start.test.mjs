@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startUpstream } from '../fake/upstream.mjs';
-import { run, startServer, temporaryFolder } from './support/server.mjs';
+import { SQLITE, run, startServer, temporaryFolder } from './support/server.mjs';
 
 test('--help, version', async () => {
     const help = await run(['--help']);
@@ -117,8 +117,8 @@ test('check prints the configuration with secrets masked, and tests store and up
 });
 
 test('a second process on the same data is refused', async (t) => {
-    const server = await startServer(t, { env: { STORE_DRIVER: 'sqlite' } });
-    const second = await run(['serve'], { cwd: server.folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
+    const server = await startServer(t, { env: SQLITE });
+    const second = await run(['serve'], { cwd: server.folder, env: { ...SQLITE, DATA_DIR: server.dataDir } });
     assert.notEqual(second.code, 0);
     assert.match(second.stderr, /another process|in use|locked/i);
     assert.equal((await server.json('GET', '/health')).status, 200);
@@ -137,7 +137,7 @@ test('a port in use stops the start with its number', async (t) => {
 test('a data folder that cannot be made stops the start', async (t) => {
     const folder = await temporaryFolder();
     await writeFile(path.join(folder, 'file'), '');
-    const result = await run(['serve'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: path.join(folder, 'file', 'data') } });
+    const result = await run(['serve'], { cwd: folder, env: { ...SQLITE, DATA_DIR: path.join(folder, 'file', 'data') } });
     assert.notEqual(result.code, 0);
     assert.ok(result.stderr.length > 0);
     t.diagnostic(result.stderr.trim().split('\n').at(-1));
@@ -149,7 +149,7 @@ test('a damaged database stops the start and is not overwritten', async () => {
     await mkdir(data);
     const names = ['parley.db', 'parley.sqlite', 'parley.sqlite3'];
     await Promise.all(names.map((name) => writeFile(path.join(data, name), 'this is not a database '.repeat(500))));
-    const result = await run(['serve'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: data } });
+    const result = await run(['serve'], { cwd: folder, env: { ...SQLITE, DATA_DIR: data } });
     assert.notEqual(result.code, 0);
 });
 

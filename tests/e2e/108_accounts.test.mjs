@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import bcrypt from 'bcryptjs';
 import { OBJECT_ID, ISO } from './support/care.mjs';
 import { dataUrl, form, png } from './support/pictures.mjs';
-import { startServer } from './support/server.mjs';
+import { SQLITE, startServer } from './support/server.mjs';
 
 const server = await startServer({ after }, { env: { PASSWORD_COST: '4' } });
 const PASSWORD = 'Secret123';
@@ -275,7 +275,7 @@ async function filesOf(folder) {
 }
 
 test('passwords are bcrypt: ours verify elsewhere, those of elsewhere verify here', async () => {
-    const own = await startServer({ after }, { env: { PASSWORD_COST: '5', STORE_DRIVER: 'sqlite' } });
+    const own = await startServer({ after }, { env: { PASSWORD_COST: '5', ...SQLITE } });
     const email = 'ann@example.com';
     const password = 'Pässw0rd ☃';
     assert.equal((await register({ name: 'Ann Bee', email, password }, own)).status, 201);
@@ -301,7 +301,7 @@ test('passwords are bcrypt: ours verify elsewhere, those of elsewhere verify her
 });
 
 test('what is stored of a session is not what its holder has', async () => {
-    const own = await startServer({ after }, { env: { PASSWORD_COST: '4', STORE_DRIVER: 'sqlite' } });
+    const own = await startServer({ after }, { env: { PASSWORD_COST: '4', ...SQLITE } });
     const { body } = await register({ name: 'Ann Bee', email: 'ann@example.com', password: PASSWORD }, own);
     await own.stop();
     const secret = body.refreshToken.split('-').at(-1);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startUpstream } from '../fake/upstream.mjs';
-import { BINARY, run, startServer, temporaryFolder } from './support/server.mjs';
+import { BINARY, SQLITE, run, startServer, temporaryFolder } from './support/server.mjs';
 
 const DATABASE = 'parley.db';
 const line = (output, what) => output.split('\n').find((text) => text.startsWith(`${what} `));
@@ -59,7 +59,7 @@ test('every secret is masked, wherever it was set', async () => {
 
 test('a damaged store is told and left alone', async (t) => {
     const folder = await temporaryFolder();
-    const server = await startServer(t, { folder, env: { STORE_DRIVER: 'sqlite' } });
+    const server = await startServer(t, { folder, env: SQLITE });
     for (let i = 0; i < 40; i++) {
         await server.json('POST', '/api/chat', { message: 'x'.repeat(2000), conversationId: null });
     }
@@ -67,12 +67,12 @@ test('a damaged store is told and left alone', async (t) => {
     const file = path.join(server.dataDir, DATABASE);
     assert.ok((await readdir(server.dataDir)).includes(DATABASE));
     const good = await readFile(file);
-    const healthy = await run(['check'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
+    const healthy = await run(['check'], { cwd: folder, env: { ...SQLITE, DATA_DIR: server.dataDir } });
     assert.equal(healthy.code, 0, healthy.stdout);
     const bad = Buffer.from(good);
     bad.fill(0x55, 4096 + 8, good.length - 4096);
     await writeFile(file, bad);
-    const { code, stdout } = await run(['check'], { cwd: folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
+    const { code, stdout } = await run(['check'], { cwd: folder, env: { ...SQLITE, DATA_DIR: server.dataDir } });
     assert.equal(code, 1, stdout);
     assert.doesNotMatch(line(stdout, 'store'), /ok$/);
     assert.deepEqual(await readFile(file), bad);
@@ -81,8 +81,8 @@ test('a damaged store is told and left alone', async (t) => {
 });
 
 test('beside a running server: the store is in use, and the server does not mind', async (t) => {
-    const server = await startServer(t, { env: { STORE_DRIVER: 'sqlite' } });
-    const { code, stdout } = await run(['check'], { cwd: server.folder, env: { STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir } });
+    const server = await startServer(t, { env: SQLITE });
+    const { code, stdout } = await run(['check'], { cwd: server.folder, env: { ...SQLITE, DATA_DIR: server.dataDir } });
     assert.equal(code, 1);
     assert.match(line(stdout, 'store'), /another process|in use|locked/i);
     const { status } = await server.json('POST', '/api/chat', { message: 'still here', conversationId: null });
@@ -131,14 +131,14 @@ test('a start that fails half-way: one error line, exit code 1, nothing left beh
     await once(blocker, 'listening');
     t.after(() => blocker.close());
     const { port } = blocker.address();
-    const server = await startServer(t, { env: { STORE_DRIVER: 'sqlite' } });
+    const server = await startServer(t, { env: SQLITE });
     const upstream = await startUpstream();
     t.after(() => upstream.close());
     for (const [env, says] of [
         [{ PORT: String(port) }, String(port)],
         [{ PORT: `0,${port}`, THREADS: '3', ...upstream.openaiEnv }, String(port)],
-        [{ STORE_DRIVER: 'sqlite', DATA_DIR: server.dataDir }, server.dataDir],
-        [{ STORE_DRIVER: 'sqlite', DATA_DIR: '/proc/nowhere/data' }, '/proc/nowhere'],
+        [{ ...SQLITE, DATA_DIR: server.dataDir }, server.dataDir],
+        [{ ...SQLITE, DATA_DIR: '/proc/nowhere/data' }, '/proc/nowhere'],
         [{ HOST: '203.0.113.77' }, '203.0.113.77'],
         [{ ACCESS_LOG_FILE: '/proc/nowhere/access.log' }, '/proc/nowhere/access.log'],
     ]) {
@@ -157,7 +157,7 @@ test('a start that fails half-way: one error line, exit code 1, nothing left beh
 
 test('SIGTERM at any moment of the start ends it, and the next start works', async (t) => {
     const folder = await temporaryFolder();
-    const env = { PATH: process.env.PATH, PORT: '0', DATA_DIR: path.join(folder, 'data'), THREADS: '2' };
+    const env = { ...SQLITE, PATH: process.env.PATH, PORT: '0', DATA_DIR: path.join(folder, 'data'), THREADS: '2' };
     const ends = [];
     for (let ms = 0; ms < 40; ms += 2) {
         const child = spawn(BINARY, ['serve'], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -169,7 +169,7 @@ test('SIGTERM at any moment of the start ends it, and the next start works', asy
         assert.doesNotMatch(stderr, /Sanitizer|runtime error/);
         ends.push(signal ?? code);
     }
-    const server = await startServer(t, { folder });
+    const server = await startServer(t, { folder, env: SQLITE });
     assert.equal((await server.json('GET', '/health')).status, 200);
     t.diagnostic(ends.join(' '));
 });

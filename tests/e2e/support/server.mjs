@@ -31,6 +31,9 @@ function environment(env, dataDir) {
     return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined));
 }
 
+/** Environment of a server whose test is about SQLite's file, whatever store the other tests run on. */
+export const SQLITE = { STORE_DRIVER: 'sqlite' };
+
 export const temporaryFolder = () => mkdtemp(path.join(os.tmpdir(), 'parley-e2e-'));
 
 /** With PARLEY_TEST_STORE=mongo, servers keep all in MongoDB, each folder in a database of its own; but a test that names a
