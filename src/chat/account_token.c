@@ -33,7 +33,7 @@ static int keep_new_key(struct accounts *accounts, struct err *e)
     value[sizeof value - 2] = '"';
     struct setting setting = {
         .owner = STR(SETTING_OWNER), .key = STR(SETTING_KEY), .value = str_n(value, sizeof value - 1)};
-    return store_setting_put(accounts->config.store, &setting, e);
+    return store_setting_add(accounts->config.store, &setting, e);
 }
 
 static int read_key(struct accounts *accounts, struct arena *arena, struct err *e)
@@ -57,7 +57,7 @@ int account_own_key(struct accounts *accounts, struct err *e)
     if (result < 0 && why.code == ERR_NOT_FOUND) {
         result = keep_new_key(accounts, &why);
         if (result == 0)
-            result = read_key(accounts, arena, &why); /* as it is kept, whoever else made one at the same time */
+            result = read_key(accounts, arena, &why); /* another process may have been first */
     }
     if (result < 0 && e)
         *e = why;

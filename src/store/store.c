@@ -471,14 +471,26 @@ int store_interrupt_streaming(struct store *st, int64_t *count, struct err *e)
 
 /* ---- settings, processed ids, usage ---- */
 
-int store_setting_put(struct store *st, const struct setting *setting, struct err *e)
+static int check_setting(const struct setting *setting, struct setting *full, struct err *e)
 {
     if (check_id(setting->key, "setting", e) < 0 || CHECK_IDS(e, setting->owner) < 0 ||
         check_text(setting->value, LIMIT_MESSAGE_TEXT, "setting", e) < 0)
         return -1;
-    struct setting full = *setting;
-    set_now(&full.updated_us);
-    return run_setting_put(st, NULL, &full, NULL, e);
+    *full = *setting;
+    set_now(&full->updated_us);
+    return 0;
+}
+
+int store_setting_put(struct store *st, const struct setting *setting, struct err *e)
+{
+    struct setting full;
+    return check_setting(setting, &full, e) < 0 ? -1 : run_setting_put(st, NULL, &full, NULL, e);
+}
+
+int store_setting_add(struct store *st, const struct setting *setting, struct err *e)
+{
+    struct setting full;
+    return check_setting(setting, &full, e) < 0 ? -1 : run_setting_add(st, NULL, &full, NULL, e);
 }
 
 int store_setting_get(struct store *st, struct arena *a, const struct setting_ref *ref, struct setting *out,

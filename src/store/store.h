@@ -352,6 +352,8 @@ struct setting_page {
 };
 
 int store_setting_put(struct store *st, const struct setting *setting, struct err *e);
+/* Keeps the one that is there already: of several that add it at once, one does, and all then read that one's value. */
+int store_setting_add(struct store *st, const struct setting *setting, struct err *e);
 /* NOT_FOUND. */
 int store_setting_get(struct store *st, struct arena *a, const struct setting_ref *ref, struct setting *out,
                       struct err *e);

@@ -31,6 +31,7 @@
     X(message_list, READ, struct message_query, struct message_page)                                                   \
     X(interrupt_streaming, WRITE, int64_t, int64_t)                                                                    \
     X(setting_put, WRITE, struct setting, int64_t)                                                                     \
+    X(setting_add, WRITE, struct setting, int64_t)                                                                     \
     X(setting_get, READ, struct setting_ref, struct setting)                                                           \
     X(setting_delete, WRITE, struct setting_ref, int64_t)                                                              \
     X(setting_list, READ, struct str, struct setting_page)                                                             \

@@ -98,6 +98,31 @@ int mongo_setting_put(void *conn, struct arena *a, const struct setting *in, int
     return result == 0 && again ? err_set(e, ERR_STORE_UNAVAILABLE, NULL) : result;
 }
 
+int mongo_setting_add(void *conn, struct arena *a, const struct setting *in, int64_t *out, struct err *e)
+{
+    struct mongo_reply reply;
+    struct doc d;
+    bson_oid_t id;
+    (void)a;
+    bson_oid_init(&id, NULL);
+    doc_begin(&d);
+    doc_str(&d, "insert", STR(SETTINGS));
+    doc_list(&d, "documents");
+    doc_open(&d, NULL);
+    doc_oid(&d, "_id", &id);
+    doc_fields(&d, setting_fields, COUNT(setting_fields), in);
+    doc_close(&d);
+    doc_close(&d);
+    /* When it is there, it does not matter whose it is: a second try's duplicate may be the first's. */
+    int result = mongo_run(conn, &d, RUN_TWICE, &reply, e);
+    doc_end(&d);
+    if (result < 0)
+        return -1;
+    *out = reply.code != DUPLICATE_KEY;
+    mongo_done(&reply);
+    return 0;
+}
+
 struct setting_list {
     struct arena *a;
     struct setting_page page;

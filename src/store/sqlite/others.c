@@ -18,18 +18,34 @@ struct str sqlite_cursor(struct arena *a, int64_t us, int64_t key)
     return arena_printf(a, "%lld.%lld", (long long)us, (long long)key);
 }
 
+static int run_setting(struct query *q, const struct setting *in, struct err *e)
+{
+    put_str(q, in->owner);
+    put_str(q, in->key);
+    put_str(q, in->value);
+    put_int(q, in->updated_us);
+    return query_run(q, e);
+}
+
 int sqlite_setting_put(void *conn, struct arena *a, const struct setting *in, int64_t *out, struct err *e)
 {
     (void)a;
     struct query q = query_begin(conn, "INSERT INTO settings(owner, name, value, updated_us) VALUES(?, ?, ?, ?)"
                                        " ON CONFLICT DO UPDATE SET value = excluded.value,"
                                        " updated_us = excluded.updated_us");
-    put_str(&q, in->owner);
-    put_str(&q, in->key);
-    put_str(&q, in->value);
-    put_int(&q, in->updated_us);
     *out = 1;
-    return query_run(&q, e);
+    return run_setting(&q, in, e);
+}
+
+int sqlite_setting_add(void *conn, struct arena *a, const struct setting *in, int64_t *out, struct err *e)
+{
+    (void)a;
+    struct query q = query_begin(conn, "INSERT INTO settings(owner, name, value, updated_us) VALUES(?, ?, ?, ?)"
+                                       " ON CONFLICT DO NOTHING");
+    if (run_setting(&q, in, e) < 0)
+        return -1;
+    *out = db_changed(conn);
+    return 0;
 }
 
 static struct setting take_setting(struct query *q, struct arena *a)

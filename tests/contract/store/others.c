@@ -30,6 +30,30 @@ static void settings_are_per_owner_and_key(struct fixture *f)
     assert_error(f, store_setting_put(f->st, &theme, &f->e), ERR_INVALID_REQUEST);
 }
 
+static void a_setting_that_is_added_replaces_nothing(struct fixture *f)
+{
+    struct setting theme = {.owner = STR("u1"), .key = STR("theme"), .value = STR("\"dark\""), .updated_us = 5}, got;
+    struct setting_ref ref = {STR("u1"), STR("theme")};
+    assert_ok(f, store_setting_add(f->st, &theme, &f->e));
+    theme.value = STR("\"light\"");
+    assert_ok(f, store_setting_add(f->st, &theme, &f->e));
+    theme.owner = STR("u2");
+    assert_ok(f, store_setting_add(f->st, &theme, &f->e));
+    reopen(f);
+    assert_ok(f, store_setting_get(f->st, f->a, &ref, &got, &f->e));
+    assert_str(got.value, "\"dark\"");
+    assert_int_equal(got.updated_us, 5);
+    ref.owner = STR("u2");
+    assert_ok(f, store_setting_get(f->st, f->a, &ref, &got, &f->e));
+    assert_str(got.value, "\"light\"");
+    assert_ok(f, store_setting_put(f->st, &theme, &f->e));
+    assert_ok(f, store_setting_delete(f->st, &ref, &f->e));
+    assert_ok(f, store_setting_add(f->st, &theme, &f->e));
+    assert_ok(f, store_setting_get(f->st, f->a, &ref, &got, &f->e));
+    theme.key = STR_NONE;
+    assert_error(f, store_setting_add(f->st, &theme, &f->e), ERR_INVALID_REQUEST);
+}
+
 static void processed_ids_are_new_once(struct fixture *f)
 {
     int64_t is_new = -1, count = -1;
@@ -110,6 +134,7 @@ static void stats_count(struct fixture *f)
 
 const struct suite_test other_tests[] = {
     {"settings are per owner and key", settings_are_per_owner_and_key},
+    {"a setting that is added replaces nothing", a_setting_that_is_added_replaces_nothing},
     {"processed ids are new once", processed_ids_are_new_once},
     {"usage adds up", usage_adds_up},
     {"stats count", stats_count},

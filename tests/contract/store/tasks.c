@@ -223,6 +223,31 @@ static void one_turn_of_many_retries(struct fixture *f)
     assert_int_equal(got.message_count, 2);
 }
 
+/* What each reads behind its own adding is what all read. */
+static void add_same_setting(struct crowd *crowd, unsigned number)
+{
+    struct arena *a = arena_new("member");
+    struct setting mine = {.owner = STR("server"), .key = STR("key")}, got, again;
+    struct setting_ref ref = {mine.owner, mine.key};
+    struct err e;
+    mine.value = arena_printf(a, "%u", number);
+    if (store_setting_add(crowd->f->st, &mine, &e) < 0 || store_setting_get(crowd->f->st, a, &ref, &got, &e) < 0 ||
+        task_yield(&e) < 0 || store_setting_get(crowd->f->st, a, &ref, &again, &e) < 0 ||
+        !str_eq(got.value, again.value))
+        crowd->failed++;
+    else if (!str_eq(got.value, mine.value))
+        crowd->conflicts++;
+    arena_free(a);
+}
+
+static void one_of_many_adds_the_setting(struct fixture *f)
+{
+    struct crowd crowd = {.f = f, .member = add_same_setting};
+    run_task(crowd_main, &crowd);
+    assert_int_equal(crowd.failed, 0);
+    assert_int_equal(crowd.conflicts, TASKS - 1);
+}
+
 struct quitter {
     struct fixture *f;
     struct task *task;
@@ -282,6 +307,7 @@ const struct suite_test task_tests[] = {
     {"one of many gets the e-mail", one_of_many_gets_the_email},
     {"a failure harms nobody else", a_failure_harms_nobody_else},
     {"one turn of many retries", one_turn_of_many_retries},
+    {"one of many adds the setting", one_of_many_adds_the_setting},
     {"cancelled calls tell the truth", cancelled_calls_tell_the_truth},
     {0},
 };

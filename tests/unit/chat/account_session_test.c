@@ -291,6 +291,46 @@ static void a_key_made_here_outlives_a_restart(void **state)
     assert_string_equal(err_name(kit->e.code), "NOT_CONFIGURED");
 }
 
+/* Another process makes its key between this one's look for a key and the making of one. */
+static struct {
+    struct kit *kit;
+    struct accounts *other;
+} beside;
+
+static int submit_late(struct store *st, const struct store_call *call, struct err *e)
+{
+    int result = store_sqlite.submit(st, call, e);
+    struct err why;
+    if (call->op == STORE_OP_setting_get && result < 0 && !beside.other) {
+        st->ops = &store_sqlite;
+        beside.other = accounts_new(&beside.kit->config, &why);
+    }
+    return result;
+}
+
+static void good_at_both(struct kit *kit)
+{
+    struct account_session ann = joined(kit, "ann@example.com");
+    assert_ok(kit, of_token(kit, ann.token));
+    assert_true(account_is_token(beside.other, ann.token));
+}
+
+static void two_that_make_a_key_at_once_have_the_same(void **state)
+{
+    struct kit *kit = *state;
+    struct store_ops late = store_sqlite;
+    late.submit = submit_late;
+    kit->accounts = accounts_free(kit->accounts);
+    kit->config.jwt_secret = NULL;
+    beside.kit = kit;
+    kit->store->ops = &late;
+    kit->accounts = accounts_new(&kit->config, &kit->e);
+    assert_non_null(kit->accounts);
+    assert_non_null(beside.other);
+    kit_run(kit, good_at_both);
+    beside.other = accounts_free(beside.other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +345,7 @@ int main(void)
         TEST(one_of_many_refreshes),
         TEST(no_session_outlives_its_password),
         TEST(a_key_made_here_outlives_a_restart),
+        TEST(two_that_make_a_key_at_once_have_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
