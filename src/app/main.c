@@ -1,6 +1,7 @@
 /* parley: sub-commands and what they share. */
 #include "app/check.h"
 #include "app/import.h"
+#include "app/role.h"
 #include "app/serve.h"
 #include "base/mem.h"
 #include "speech/media.h"
@@ -24,6 +25,7 @@ static int help(void)
     buf_lit(&out, "Usage: parley [serve] [OPTION...]   start the server\n"
                   "       parley check [OPTION...]     validate the configuration, print it, test store and upstream\n"
                   "       parley import mongo [--from URI] [OPTION...]  bring over customer care's old database\n"
+                  "       parley role EMAIL admin|user [OPTION...]      change what a user may do\n"
                   "       parley version               print the version\n"
                   "       parley --help                print this text\n\n"
                   "One server for real-time AI conversations: OpenAI-style SSE, plain WebSocket and REST, on embedded\n"
@@ -72,6 +74,17 @@ static int import(int argc, char **argv)
     return cfg ? import_mongo(cfg, from) : 2;
 }
 
+static int role(int argc, char **argv)
+{
+    if (argc < 4 || argv[2][0] == '-' || !role_is(argv[3])) {
+        fputs("parley: role EMAIL admin|user [OPTION...]\nTry 'parley --help'.\n", stderr);
+        return 2;
+    }
+    struct config_source source = {.argc = argc - 4, .argv = argv + 4, .envp = environ, .own_flags = own_flags};
+    struct config *cfg = load(&source);
+    return cfg ? role_set(cfg, argv[2], argv[3]) : 2;
+}
+
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 && argv[1][0] != '-' ? argv[1] : "serve";
@@ -84,6 +97,8 @@ int main(int argc, char **argv)
         return version();
     if (strcmp(command, "import") == 0)
         return import(argc, argv);
+    if (strcmp(command, "role") == 0)
+        return role(argc, argv);
     bool checks = strcmp(command, "check") == 0;
     if (!checks && strcmp(command, "serve") != 0) {
         fprintf(stderr, "parley: unknown command '%s'\nTry 'parley --help'.\n", command);
