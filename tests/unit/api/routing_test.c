@@ -217,12 +217,27 @@ static void the_private_side_asks_for_a_user(void **state)
     }
 }
 
+/* A word that is a path of its own is no id, on either side. */
+static void a_known_path_says_what_it_takes(void **state)
+{
+    static const char *const methods[] = {"GET", "PUT", "DELETE"}, *const who[] = {"", AUTH, API};
+    (void)state;
+    for (size_t i = 0; i < COUNT(methods); i++)
+        for (size_t k = 0; k < COUNT(who); k++) {
+            struct reply r = env_request(methods[i], "/api/conversations/reanalyze-sentiment", who[k], "");
+            assert_int_equal(r.status, 405);
+            assert_true(str_find(reply_header(&r, "Allow"), STR("POST")) >= 0);
+            assert_non_null(strstr(r.body, "\"code\":\"METHOD_NOT_ALLOWED\""));
+            reply_free(&r);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ENV_TEST(the_body_decides_then_accept),     ENV_TEST(paths_of_their_own),
         ENV_TEST(errors_have_their_paths_shape),    ENV_TEST(bad_json_is_told),
-        ENV_TEST(the_private_side_asks_for_a_user),
+        ENV_TEST(the_private_side_asks_for_a_user), ENV_TEST(a_known_path_says_what_it_takes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
