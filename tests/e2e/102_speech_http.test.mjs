@@ -26,6 +26,8 @@ const FORMATS = {
 };
 const VOICES = 'alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar'.split(' ');
 
+const mp3 = await spoken(sentences[1]);
+
 for (const [format, [type, beginning]] of Object.entries(FORMATS)) {
     test(`speaks ${format}, which is understood again`, async () => {
         const sentence = sentences[1];
@@ -163,7 +165,6 @@ test('a transcript as events', async () => {
     assertUnderstood(done.text, sentence);
 });
 
-const mp3 = await spoken(sentences[1]);
 const refusedFiles = {
     'no audio at all': [Buffer.from('this is no audio, but a text that is long enough to be looked at'), 'file'],
     'an empty file': [Buffer.alloc(0), 'file'],

@@ -20,6 +20,29 @@ afterEach(() => assert.deepEqual(speech.violations, []));
 
 const utterance = pcm(1.5, 16000);
 
+const server = await startServer(
+    { after },
+    {
+        env: {
+            TTS_PROVIDER: 'local',
+            STT_PROVIDER: 'azure_speech',
+            AZURE_SPEECH_KEY: speech.key,
+            AZURE_SPEECH_STT_URL: speech.url,
+            LLM_RETRIES: '0',
+        },
+    },
+);
+const client = new OpenAI({ apiKey: 'anything', baseURL: `${server.url}/v1`, maxRetries: 0 });
+const spoken = await (async () => {
+    const response = await client.audio.speech.create({
+        model: 'tts-1',
+        voice: 'alloy',
+        input: 'Is the oven on?',
+        response_format: 'pcm',
+    });
+    return Buffer.from(await response.arrayBuffer());
+})();
+
 // ---- the SDK ----
 
 function recognizer({ key = speech.key, detailed = false } = {}) {
@@ -204,29 +227,6 @@ test('the stand-in refuses what is against the protocol', async () => {
 });
 
 // ---- the server ----
-
-const server = await startServer(
-    { after },
-    {
-        env: {
-            TTS_PROVIDER: 'local',
-            STT_PROVIDER: 'azure_speech',
-            AZURE_SPEECH_KEY: speech.key,
-            AZURE_SPEECH_STT_URL: speech.url,
-            LLM_RETRIES: '0',
-        },
-    },
-);
-const client = new OpenAI({ apiKey: 'anything', baseURL: `${server.url}/v1`, maxRetries: 0 });
-const spoken = await (async () => {
-    const response = await client.audio.speech.create({
-        model: 'tts-1',
-        voice: 'alloy',
-        input: 'Is the oven on?',
-        response_format: 'pcm',
-    });
-    return Buffer.from(await response.arrayBuffer());
-})();
 
 async function hear(plan = {}, samples = spoken) {
     speech.nextTurn(plan);
