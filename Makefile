@@ -3,6 +3,8 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 30
 ARGS ?=
+# The end-to-end tests that `make test-e2e` and `make test-mongo` run.
+E2E ?= tests/e2e/*.test.mjs
 export PARLEY_CCACHE := $(shell command -v ccache 2>/dev/null)
 export CTEST_OUTPUT_ON_FAILURE := 1
 # Memory errors must end the process that has them, also when a test starts it as a server of its own.
@@ -11,6 +13,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1:suppressions=$(CURDIR)/tests/tsan.supp
 
 C_FILES = $(shell find src tests bench -name node_modules -prune -o -name '*.[ch]' -print)
+NODE_TEST = node --test --test-concurrency=2 --test-reporter=spec $(E2E)
 CTEST = ctest --test-dir $(1) -j $(JOBS) --no-tests=error
 
 # Configures when needed and builds: $(call build,preset,folder,targets)
@@ -19,8 +22,8 @@ define build
 	@cmake --build $(2) -j $(JOBS) $(if $(3),--target $(3))
 endef
 
-.PHONY: all parley run client test test-unit test-threads test-e2e check coverage bench fuzz format format-check lint install \
-	deps check-deps check-deps-test clean help
+.PHONY: all parley run client test test-unit test-threads test-e2e test-mongo check coverage bench fuzz format format-check \
+	lint install deps check-deps check-deps-test clean help
 .DEFAULT_GOAL := all
 
 all: parley ## build build/parley
@@ -48,7 +51,11 @@ test-threads: check-deps-test tests/node_modules/.package-lock.json
 
 test-e2e: check-deps-test tests/node_modules/.package-lock.json
 	$(call build,debug,build-debug,parley)
-	PARLEY_BIN=build-debug/parley node --test --test-concurrency=2 --test-reporter=spec tests/e2e/*.test.mjs
+	PARLEY_BIN=build-debug/parley $(NODE_TEST)
+
+test-mongo: check-deps-test tests/node_modules/.package-lock.json ## the end-to-end tests on MongoDB (E2E="tests/e2e/5*": those)
+	$(call build,debug,build-debug,parley)
+	PARLEY_BIN=build-debug/parley PARLEY_TEST_STORE=mongo node tests/e2e/support/with_mongo.mjs $(NODE_TEST)
 
 check: ## layers, lengths, banned calls, documentation
 	@python3 tools/check_layers.py
