@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define NAME_BYTES 255
+#define PIECE      KIB(128) /* of a file in memory at a time */
 
 bool file_name_is_plain(struct str name)
 {
@@ -46,20 +47,23 @@ static struct choice choose(struct http_request *rq, struct str etag, uint64_t s
     return c;
 }
 
-/* `content` is the part's bytes. */
-static void reply(struct http_request *rq, const struct file_reply *how, const struct choice *c, uint64_t size,
-                  struct str content)
+static void put_headers(struct http_request *rq, const struct file_reply *how, const struct choice *c, uint64_t size)
 {
     http_reply_header(rq, STR("ETag"), how->etag);
     http_reply_header(rq, STR("Cache-Control"), how->cache);
     http_reply_header(rq, STR("Accept-Ranges"), STR("bytes"));
-    if (c->known) {
-        http_reply(rq, 304, how->type, STR(""));
-        return;
-    }
-    if (c->part.status != 200)
+    if (!c->known && c->part.status != 200)
         http_reply_header(rq, STR("Content-Range"), audio_range_header(rq->arena, &c->part, size));
-    if (c->part.status == 416)
+}
+
+/* `content` is the part's bytes. */
+static void reply(struct http_request *rq, const struct file_reply *how, const struct choice *c, uint64_t size,
+                  struct str content)
+{
+    put_headers(rq, how, c, size);
+    if (c->known)
+        http_reply(rq, 304, how->type, STR(""));
+    else if (c->part.status == 416)
         http_reply_text(rq, 416, STR("The range lies behind the end"));
     else
         http_reply(rq, c->part.status, how->type, content);
@@ -116,23 +120,56 @@ static struct str made_etag(struct arena *arena, const struct stat *st)
                         (uint64_t)st->st_size);
 }
 
+/* The next piece of the part, from r->from on. */
+static int read_piece(struct reading *r, uint64_t left)
+{
+    r->content = blob_alloc((size_t)MIN(left, PIECE));
+    if (pool_call(read_part, r, NULL) == 0 && !r->failed)
+        return 0;
+    r->content = blob_unref(r->content);
+    return -1;
+}
+
+/* Piece by piece, so that many slow readers need no more memory than a few pieces each. A file that changes meanwhile
+ * cuts the reply. */
+static int reply_pieces(struct http_request *rq, struct reading *r, const struct choice *c)
+{
+    uint64_t left = c->part.n;
+    int result = 0;
+    while (result == 0 && left > 0) {
+        if (read_piece(r, left) < 0)
+            return http_replied(rq) ? 0 : -1;
+        if (r->content->n == c->part.n) {
+            reply(rq, &r->how, c, (uint64_t)r->st.st_size, blob_str(r->content));
+            r->content = blob_unref(r->content);
+            return 0;
+        }
+        if (!http_replied(rq)) {
+            put_headers(rq, &r->how, c, (uint64_t)r->st.st_size);
+            http_stream_begin_sized(rq, c->part.status, r->how.type, c->part.n);
+        }
+        r->from += r->content->n;
+        left -= r->content->n;
+        result = http_stream_blob(rq, r->content, NULL);
+        r->content = blob_unref(r->content);
+    }
+    if (result == 0)
+        http_stream_end(rq);
+    return 0;
+}
+
 static int reply_open(struct http_request *rq, struct reading *r)
 {
     uint64_t size = (uint64_t)r->st.st_size;
     if (!r->how.etag.n)
         r->how.etag = made_etag(rq->arena, &r->st);
     struct choice c = choose(rq, r->how.etag, size);
-    if (c.empty) { /* to HEAD, only the length matters */
+    if (c.empty || c.part.n == 0) { /* to HEAD, only the length matters */
         reply(rq, &r->how, &c, size, str_n("", (size_t)c.part.n));
         return 0;
     }
-    r->content = blob_alloc((size_t)c.part.n);
     r->from = c.part.from;
-    bool read = pool_call(read_part, r, NULL) == 0 && !r->failed;
-    if (read)
-        reply(rq, &r->how, &c, size, blob_str(r->content));
-    blob_unref(r->content);
-    return read ? 0 : -1;
+    return reply_pieces(rq, r, &c);
 }
 
 int file_reply(struct http_request *rq, const char *folder, struct str name, const struct file_reply *how)

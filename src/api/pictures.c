@@ -5,7 +5,7 @@
 #include "api/embedded.h"
 #include "api/file_reply.h"
 
-#define SERVED_MAX MIB(16) /* or as much as may be uploaded: a file is in memory while it is sent */
+#define SERVED_MAX MIB(16) /* or as much as may be uploaded */
 /* Pictures that hold markup run nothing, wherever they are opened. */
 #define PICTURE_POLICY "default-src 'none'; sandbox"
 

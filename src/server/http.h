@@ -66,6 +66,8 @@ void http_reply_error(struct http_request *rq, const struct err *e);
 /* A reply in pieces (chunked, or until close for HTTP/1.0). begin sends the head with the first flush; write queues and
  * parks while the client reads slowly, so a slow reader slows its source: -1 CANCELLED once the client is gone. */
 void http_stream_begin(struct http_request *rq, int status, struct str content_type);
+/* The same when it is known how long the body gets: with Content-Length. The connection is cut when it gets another. */
+void http_stream_begin_sized(struct http_request *rq, int status, struct str content_type, uint64_t length);
 int http_stream_write(struct http_request *rq, struct str bytes, struct err *e);
 int http_stream_blob(struct http_request *rq, struct blob *blob, struct err *e);
 /* Ends the body in order. A handler that returns without it cuts the connection, so that the client sees the failure.

@@ -209,25 +209,41 @@ void http_reply_error(struct http_request *rq, const struct err *e)
     buf_free(&out);
 }
 
+static void begin_stream(struct http_exchange *x, const struct reply_head *h)
+{
+    struct conn *c = &x->rq.conn->conn;
+    size_t size = head_size(x, h);
+    x->streaming = true;
+    if (size <= KIB(4)) {
+        char *start = conn_reserve(c, size);
+        conn_commit(c, (size_t)(put_head(start, x, h) - start));
+    } else {
+        char *head = mem_alloc(size);
+        conn_write(c, str_n(head, (size_t)(put_head(head, x, h) - head)));
+        free(head);
+    }
+}
+
 void http_stream_begin(struct http_request *rq, int status, struct str type)
 {
     struct http_exchange *x = http_exchange(rq);
     if (!may_begin(x))
         return;
-    struct conn *c = &rq->conn->conn;
     x->chunks = rq->head->minor > 0;
     if (!x->chunks)
         x->keep_alive = false;
     struct reply_head h = reply_begin(x, status, type);
     h.chunked = x->chunks;
-    x->streaming = true;
-    size_t size = head_size(x, &h);
-    if (size <= KIB(4)) {
-        char *start = conn_reserve(c, size);
-        conn_commit(c, (size_t)(put_head(start, x, &h) - start));
-    } else {
-        char *head = mem_alloc(size);
-        conn_write(c, str_n(head, (size_t)(put_head(head, x, &h) - head)));
-        free(head);
-    }
+    begin_stream(x, &h);
+}
+
+void http_stream_begin_sized(struct http_request *rq, int status, struct str type, uint64_t length)
+{
+    struct http_exchange *x = http_exchange(rq);
+    if (!may_begin(x))
+        return;
+    struct reply_head h = reply_begin(x, status, type);
+    x->sized = h.has_length = true;
+    x->length = h.length = length;
+    begin_stream(x, &h);
 }

@@ -116,12 +116,14 @@ struct http_exchange {
     const struct http_deferred *deferred; /* the reply follows from a callback */
     struct sse_stream *sse;               /* sse.c's; its memory is rq.arena's, its clean-up an arena_own */
     uint64_t start_ns;
-    uint64_t sent;     /* bytes of the reply's body */
+    uint64_t sent; /* bytes of the reply's body */
+    uint64_t length;
     unsigned refs;     /* the connection until the reply is complete, the handler's task, whoever is on the stack */
     int status;        /* 0 until the reply began */
     bool keep_alive;   /* the connection goes on after this reply */
     bool streaming;    /* http_stream_begin was called, http_stream_end not yet */
-    bool chunks;       /* the stream is chunked: false for HTTP/1.0 */
+    bool chunks;       /* the stream is chunked: false for HTTP/1.0, and when `sized` */
+    bool sized;        /* its body is to have `length` bytes */
     bool complete;     /* the whole reply is queued, or the client gone */
     bool needs_client; /* the end of the client's input cancels the handler */
 };

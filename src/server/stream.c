@@ -40,7 +40,8 @@ static void put_small(struct conn *c, struct str bytes)
 static void put_chunk(struct http_exchange *x, struct conn *c, struct str bytes, struct blob *blob)
 {
     x->sent += bytes.n;
-    if (bytes.n == 0 || x->rq.method == HTTP_HEAD)
+    bool too_long = x->sized && x->sent > x->length; /* it would be read as the next reply */
+    if (bytes.n == 0 || x->rq.method == HTTP_HEAD || too_long)
         return;
     if (x->chunks && bytes.n <= SMALL) {
         put_small(c, bytes);
@@ -93,7 +94,7 @@ void http_stream_end(struct http_request *rq)
     struct http_exchange *x = http_exchange(rq);
     struct conn *c = stream_conn(x);
     x->streaming = false;
-    if (!c)
+    if (!c || (x->sized && x->sent != x->length))
         return;
     if (x->chunks && rq->method != HTTP_HEAD)
         conn_write(c, STR("0\r\n\r\n"));

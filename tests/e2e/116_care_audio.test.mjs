@@ -164,6 +164,23 @@ test('parts of a recording', async () => {
     assert.equal(head.headers.get('content-type'), 'audio/webm');
 });
 
+test('a recording that is read piece by piece', async () => {
+    const { _id } = await ada.simulator();
+    const large = wav(pcm(9, 16000), 16000).map((byte, at) => (at < 44 ? byte : (at * 7 + (at >> 9)) & 255));
+    const { userMessage } = await uploaded(_id, { bytes: large, transcript: 'hello' });
+    const same = async (from, to) => {
+        const headers = { range: `bytes=${from}-${to - 1}` };
+        const part = await server.fetch(userMessage.audioUrl, { headers });
+        assert.equal(part.status, 206);
+        assert.equal(part.headers.get('content-length'), String(to - from));
+        assert.ok((await bytes(part)).equals(large.subarray(from, to)), `${from} to ${to}`);
+    };
+    const whole = await server.fetch(userMessage.audioUrl);
+    assert.equal(whole.headers.get('content-length'), String(large.length));
+    assert.ok((await bytes(whole)).equals(large));
+    await Promise.all([same(0, 131072), same(1, 131074), same(100_000, 270_000), same(large.length - 200_000, large.length)]);
+});
+
 test('audio goes with its conversation, and only then', async () => {
     const gone = await ada.simulator();
     const stays = await ada.simulator();

@@ -86,6 +86,18 @@ static void cut(struct http_request *rq)
     http_stream_write(rq, STR("half a "), &e);
 }
 
+/* /sized?8: whatever it is said to have, the body gets eight bytes. */
+static void sized(struct http_request *rq)
+{
+    struct err e;
+    uint64_t length = 0;
+    str_u64(rq->query, &length);
+    http_stream_begin_sized(rq, 200, STR("text/plain"), length);
+    http_stream_write(rq, STR("one "), &e);
+    http_stream_write(rq, STR("more"), &e);
+    http_stream_end(rq);
+}
+
 static void replies_early(struct http_request *rq)
 {
     struct err e;
@@ -98,7 +110,7 @@ static void replies_early(struct http_request *rq)
 static const struct http_route routes[] = {
     {HTTP_GET, "/words", words, NULL, 0, NULL, ""},         {HTTP_GET, "/large", large, NULL, 0, NULL, ""},
     {HTTP_GET, "/waits", waits, NULL, 0, NULL, ""},         {HTTP_GET, "/cut", cut, NULL, 0, NULL, ""},
-    {HTTP_GET, "/early", replies_early, NULL, 0, NULL, ""},
+    {HTTP_GET, "/early", replies_early, NULL, 0, NULL, ""}, {HTTP_GET, "/sized", sized, NULL, 0, NULL, ""},
 };
 
 static int setup(void **state)
@@ -214,6 +226,38 @@ static void an_unfinished_stream_is_cut(void **state)
     while (client_fill(&c))
         continue;
     assert_true(str_find(buf_str(&c.in), STR("\r\n0\r\n")) < 0); /* the client can tell that something is missing */
+}
+
+static void streams_what_was_announced(void **state)
+{
+    (void)state;
+    struct reply r = ask(&c, "GET /sized?8 HTTP/1.1\r\n" H "\r\n");
+    assert_string_equal(r.body, "one more");
+    assert_true(str_eqc(reply_header(&r, "Content-Length"), "8"));
+    assert_null(reply_header(&r, "Transfer-Encoding").p);
+    reply_free(&r);
+    r = ask(&c, "HEAD /sized?8 HTTP/1.1\r\n" H "\r\n");
+    assert_true(str_eqc(reply_header(&r, "Content-Length"), "8"));
+    reply_free(&r);
+    r = ask(&c, "GET /words HTTP/1.1\r\n" H "\r\n"); /* the connection goes on */
+    assert_string_equal(r.body, "one two three");
+    reply_free(&r);
+}
+
+/* Never so that the next reply could be taken for its rest, or its rest for the next reply. */
+static void a_stream_of_another_length_is_cut(void **state)
+{
+    (void)state;
+    client_send(&c, STR("GET /sized?9 HTTP/1.1\r\n" H "\r\nGET /words HTTP/1.1\r\n" H "\r\n"));
+    while (client_fill(&c))
+        continue;
+    assert_true(str_find(buf_str(&c.in), STR("three")) < 0);
+    client_close(&c);
+    client_open(&c, live.port);
+    client_send(&c, STR("GET /sized?4 HTTP/1.1\r\n" H "\r\nGET /words HTTP/1.1\r\n" H "\r\n"));
+    while (client_fill(&c))
+        continue;
+    assert_true(str_find(buf_str(&c.in), STR("more")) < 0 && str_find(buf_str(&c.in), STR("three")) < 0);
 }
 
 static void a_handler_may_work_on_after_its_reply(void **state)
@@ -376,6 +420,8 @@ int main(void)
         CASE(a_slow_reader_parks_the_handler),
         CASE(a_slow_reader_that_leaves_cancels_the_handler),
         CASE(an_unfinished_stream_is_cut),
+        CASE(streams_what_was_announced),
+        CASE(a_stream_of_another_length_is_cut),
         CASE(a_handler_may_work_on_after_its_reply),
         CASE(a_client_that_leaves_cancels_the_handler),
         CASE(so_does_a_reset),
