@@ -4,6 +4,7 @@
 #include "api/private.h"
 #include "api/snapshot.h"
 #include "api/socket.h"
+#include "auth/token.h"
 #include "base/limits.h"
 #include "server/sse.h"
 #include "wire/sse.h"
@@ -177,6 +178,13 @@ static bool is_last_call(const struct event_stream *s)
     return http_draining(s->rq) && !s->follower.lagged && !room_running(&s->follower, &running).p;
 }
 
+/* A private log is told for as long as the token is good that was shown: after a change of the password, no longer. */
+static bool may_follow(const struct event_stream *s)
+{
+    return !is_private(s) ||
+           care_is_token(api_of(s->rq), bearer_token(http_request_header(s->rq, STR("authorization"))));
+}
+
 /* 0 at the orderly end. */
 static int follow_log(struct event_stream *s, struct err *e)
 {
@@ -184,7 +192,7 @@ static int follow_log(struct event_stream *s, struct err *e)
     bool resumes = room_cursor_parse(sse_last_id(s->rq), &cursor) == 0;
     int over = join_room(s, resumes ? &cursor : NULL, e);
     while (over == 0) {
-        over = send_news(s, e);
+        over = may_follow(s) ? send_news(s, e) : 1;
         if (over == 0 && is_last_call(s))
             over = 1;
         else if (over == 0)

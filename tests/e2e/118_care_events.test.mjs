@@ -63,6 +63,21 @@ test('the owner follows a turn: what is there, then what happens', async () => {
     stream.close();
 });
 
+test('a stream ends with its token', async () => {
+    script();
+    const eve = await CareUser.make(server, 'Eve Wood');
+    const { _id } = await eve.simulator();
+    const stolen = await follow(eve, _id);
+    assert.equal((await stolen.next()).event, 'reset');
+    eve.token = (await eve.ask(200, 'PUT', '/api/auth/profile', { password: 'Another1Secret' })).token;
+    const stream = await follow(eve, _id);
+    await eve.say(_id, 'Only for me.');
+    assert.equal(await stolen.next(), undefined);
+    const [, first] = await until(stream, 'message');
+    assert.equal(first.data.message.content, 'Only for me.');
+    stream.close();
+});
+
 test('urgency is told, and its end', async () => {
     const { _id } = await ada.simulator();
     const stream = await follow(ada, _id);
