@@ -17,10 +17,16 @@ struct accounts *accounts_new(const struct accounts_config *config, struct err *
 {
     struct accounts *accounts = mem_zalloc(sizeof *accounts);
     accounts->config = *config;
-    accounts->key = str_c(config->jwt_secret);
     accounts->ended = account_ended_new();
     account_limits_open(accounts);
-    if ((!accounts->key.n && account_own_key(accounts, e) < 0) || password_dummy(config->cost, accounts->dummy, e) < 0)
+    /* A store that is away now has the key when somebody needs it. */
+    struct err why;
+    bool keyless = account_need_key(accounts, &why) < 0;
+    if (keyless && why.code != ERR_STORE_UNAVAILABLE) {
+        *e = why;
+        return accounts_free(accounts);
+    }
+    if (password_dummy(config->cost, accounts->dummy, e) < 0)
         return accounts_free(accounts);
     accounts->workers =
         workers_new(&(struct workers_config){.name = "password", .waiting = HASHES_WAITING, .wait_ms = HASHES_WAIT_MS});
@@ -34,9 +40,10 @@ struct accounts *accounts_free(struct accounts *accounts)
     workers_free(accounts->workers);
     account_limits_close(accounts);
     account_ended_free(accounts->ended);
-    if (accounts->own_key)
-        explicit_bzero(accounts->own_key, strlen(accounts->own_key));
-    free(accounts->own_key);
+    char *own = atomic_load(&accounts->own_key);
+    if (own)
+        explicit_bzero(own, strlen(own));
+    free(own);
     free(accounts);
     return NULL;
 }

@@ -12,8 +12,7 @@ struct tally;
 
 struct accounts {
     struct accounts_config config;
-    struct str key;                      /* signs tokens */
-    char *own_key;                       /* NULL: the configured one */
+    _Atomic(char *) own_key;             /* signs tokens where none is configured; NULL: not known yet */
     char dummy[PASSWORD_HASH];           /* matches no password, at the cost of the others */
     struct workers *workers;             /* hash passwords */
     struct tally *by_email, *by_address; /* tries to come in */
@@ -24,8 +23,8 @@ struct accounts {
 
 /* ---- tokens: account_token.c ---- */
 
-/* The key kept in the store, made the first time. */
-int account_own_key(struct accounts *accounts, struct err *e);
+/* Sees to it that there is a key: the configured one, or the one kept in the store, made the first time. */
+int account_need_key(struct accounts *accounts, struct err *e);
 /* What a user gets who proved who it is: a new session. The user is in out->user already. */
 int account_open_session(struct accounts *accounts, struct arena *arena, struct account_session *out, struct err *e);
 /* A token (JWT) alone. */

@@ -24,6 +24,13 @@ static int invalid(struct err *e)
 
 /* ---- the key ---- */
 
+/* Empty while it is not known. */
+static struct str key_of(struct accounts *accounts)
+{
+    struct str given = str_c(accounts->config.jwt_secret);
+    return given.n ? given : str_c(atomic_load_explicit(&accounts->own_key, memory_order_acquire));
+}
+
 static int keep_new_key(struct accounts *accounts, struct err *e)
 {
     unsigned char bytes[SECRET_LEN];
@@ -44,14 +51,17 @@ static int read_key(struct accounts *accounts, struct arena *arena, struct err *
         return -1;
     if (found.value.n < 2 * SECRET_LEN)
         return err_set(e, ERR_NOT_CONFIGURED, "The key of users' tokens kept in the store is broken");
-    accounts->own_key = str_dup(found.value);
-    accounts->key = str_c(accounts->own_key);
+    char *own = str_dup(found.value), *none = NULL;
+    if (!atomic_compare_exchange_strong(&accounts->own_key, &none, own)) /* another task read it meanwhile */
+        free(own);
     return 0;
 }
 
-int account_own_key(struct accounts *accounts, struct err *e)
+int account_need_key(struct accounts *accounts, struct err *e)
 {
     struct err why;
+    if (key_of(accounts).n)
+        return 0;
     struct arena *arena = arena_new("account_key");
     int result = read_key(accounts, arena, &why);
     if (result < 0 && why.code == ERR_NOT_FOUND) {
@@ -112,6 +122,8 @@ int account_sign(struct accounts *accounts, struct arena *arena, const struct us
                  struct err *e)
 {
     int64_t now_s = clock_wall_ms() / 1000, version = account_version(user, arena);
+    if (account_need_key(accounts, e) < 0)
+        return -1;
     struct buf claims = BUF_INIT(KIB(1)), token = BUF_INIT(TOKEN_MAX);
     struct jw w = jw_begin(&claims);
     jw_obj(&w);
@@ -122,7 +134,7 @@ int account_sign(struct accounts *accounts, struct arena *arena, const struct us
         jw_kint(&w, "v", version);
     jw_end_obj(&w);
     int result =
-        jw_ok(&w) ? jwt_sign(accounts->key, buf_str(&claims), &token, e) : err_set(e, ERR_INTERNAL_ERROR, NULL);
+        jw_ok(&w) ? jwt_sign(key_of(accounts), buf_str(&claims), &token, e) : err_set(e, ERR_INTERNAL_ERROR, NULL);
     if (result == 0)
         *out = arena_str(arena, buf_str(&token));
     buf_free(&claims);
@@ -133,7 +145,7 @@ int account_sign(struct accounts *accounts, struct arena *arena, const struct us
 static int verify(struct accounts *accounts, struct str token, struct arena *arena, struct str *claims)
 {
     const char *why = NULL;
-    struct jwt_check check = {.key = accounts->key, .now_s = clock_wall_ms() / 1000, .needs_exp = true};
+    struct jwt_check check = {.key = key_of(accounts), .now_s = clock_wall_ms() / 1000, .needs_exp = true};
     int result = jwt_verify(&check, token, arena, claims, &why, NULL);
     if (result < 0)
         log_debug("account", "token_refused", F_C("why", why));
@@ -157,6 +169,8 @@ bool account_is_token(struct accounts *accounts, struct str token)
 static int find_user(struct accounts *accounts, struct str token, struct arena *arena, struct user *out, struct err *e)
 {
     struct str claims;
+    if (account_need_key(accounts, e) < 0)
+        return -1;
     if (verify(accounts, token, arena, &claims) < 0)
         return err_set(e, ERR_UNAUTHORIZED, NULL);
     struct str id = json_str(json_parse(arena, claims, NULL), "userId");

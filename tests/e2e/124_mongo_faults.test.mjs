@@ -104,15 +104,21 @@ test('retryable writes refused at start: done without', async (t) => {
 test('the database is not there at start: the server is, and finds it when it comes', async (t) => {
     const engine = await startMongo(t);
     await engine.stop();
-    const env = { STORE_URL: engine.uri('late'), STORE_SELECT_TIMEOUT: '200ms', JWT_SECRET };
+    const env = { STORE_URL: engine.uri('late'), STORE_SELECT_TIMEOUT: '200ms' };
     const server = await startServer(t, { env });
     assert.equal((await server.json('GET', '/health')).body.database, 'disconnected');
     assert.equal((await server.json('GET', '/health/ready')).status, 503);
     const refused = await create(server, 'x');
     assert.equal(refused.status, 503);
     assert.ok(refused.text.includes(TEXT));
+    const ada = { name: 'Ada', email: 'ada@example.org', password: 'Secret123' };
+    const early = await server.json('POST', '/api/auth/register', ada);
+    assert.equal(early.status, 503, early.text);
     await engine.start();
     await server.logged(/event=connected/);
+    const { token } = (await server.json('POST', '/api/auth/register', ada)).body;
+    const me = await fetch(`${server.url}/api/auth/me`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(me.status, 200, 'the key of tokens came with the database');
     assert.equal((await server.json('GET', '/health')).body.database, 'connected');
     assert.equal((await create(server, 'x')).status, 201);
 });
