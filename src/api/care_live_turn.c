@@ -15,6 +15,38 @@ struct care_line {
     char id[OBJECT_ID_LEN + 1];
 };
 
+/* ---- how much one user asks for at a time, in however many conversations ---- */
+
+struct care_user {
+    size_t turns;
+    struct str id;
+    char text[];
+};
+
+static int user_begins(struct live_loop *at, struct str id, struct err *e)
+{
+    struct care_user *user = map_get(&at->care_users, id);
+    if (user && user->turns >= LIMIT_USER_TURNS)
+        return err_set(e, ERR_TOO_MANY_TURNS, NULL);
+    if (!user) {
+        user = mem_zalloc(sizeof *user + id.n);
+        memcpy(user->text, id.p, id.n);
+        user->id = str_n(user->text, id.n);
+        map_put(&at->care_users, user->id, user);
+    }
+    user->turns++;
+    return 0;
+}
+
+static void user_ends(struct live_loop *at, struct str id)
+{
+    struct care_user *user = map_get(&at->care_users, id);
+    if (--user->turns)
+        return;
+    map_remove(&at->care_users, user->id);
+    free(user);
+}
+
 /* ---- telling ---- */
 
 static void tell(const struct live_loop *at, const struct care_room *room, struct str name, struct str args)
@@ -78,6 +110,7 @@ static void line_main(void *arg)
         run(line, turn);
         log_request_id = NULL; /* goes with the turn; whoever began this task may be gone */
         line->n--;
+        user_ends(line->at, turn->say.owner);
         arena_free(turn->arena);
     }
     map_remove(&line->at->care_lines, str_c(line->id));
@@ -102,6 +135,8 @@ int care_live_queue(struct live_loop *at, struct care_live_turn *turn, struct er
         return err_set(e, ERR_TOO_MANY_TURNS, NULL);
     if (!line && !task_room())
         return err_set(e, ERR_OVERLOADED, NULL);
+    if (user_begins(at, turn->say.owner, e) < 0)
+        return -1;
     if (!line)
         line = line_new(at, turn->say.conversation_id);
     list_push_back(&line->waiting, &turn->link);

@@ -140,6 +140,7 @@ struct live_loop *live_loops_free(struct live_loop *loops, size_t nloops)
     for (size_t i = 0; loops && i < nloops; i++) {
         map_free(&loops[i].rooms);
         map_free(&loops[i].care_lines);
+        map_free(&loops[i].care_users);
     }
     free(loops);
     return NULL;

@@ -21,6 +21,7 @@ struct live_loop {
     struct list errands; /* rooms that wait for a worker: live_room.errand */
     unsigned workers;
     struct map care_lines; /* conversation id -> struct care_line */
+    struct map care_users; /* user id -> struct care_user, of those who have turns in them */
 };
 
 enum live_state {

@@ -26,6 +26,7 @@
 #define LIMIT_SIO_LOST         65536   /* lost Socket.IO clients of one loop: the first lost gets a new session */
 #define LIMIT_SIO_HELD         1024    /* messages of a client that wait while it is recovered: its connection ends */
 #define LIMIT_TURN_QUEUE       64      /* turns waiting in one conversation: 429 */
+#define LIMIT_USER_TURNS       128     /* turns that a user's sockets have under way on one loop: 429 */
 #define LIMIT_AGENT_TEXT       KIB(32) /* each longer text of a user's agent, bytes: invalid request */
 #define LIMIT_AGENT_PROMPT     KIB(4)  /* one of its prompts, bytes: likewise */
 #define LIMIT_AGENT_PROMPTS    64      /* its prompts: likewise */

@@ -178,6 +178,31 @@ test('more than a line of messages', async (t) => {
     assert.equal((await own.json('GET', `/api/conversations/${conversationId}`)).body.messages.length, 129);
 });
 
+test('more than a user may ask for at a time, in many conversations', async (t) => {
+    const held = gate();
+    const openai = (await startOpenai(t)).care({ reply: () => ({ tokens: ['ok'], holdAfter: 0, gate: held.promise }) });
+    const busy = await startServer(t, { env: { ...openai.env, CARE_SPEECH: 'false', THREADS: '1' } });
+    const [own, other] = [await newUser(busy), await newUser(busy)];
+    const [first, second, theirs] = await Promise.all([busy.url, busy.url, busy.url].map((url) => connect(t, url)));
+    const calls = [];
+    for (let i = 0; i < 5; i++) {
+        calls.push((await start(first, { userId: own.user._id, isCallSimulator: true })).conversationId);
+    }
+    const ask = (socket, conversationId, userId = own.user._id) =>
+        socket.emitWithAck('user_message', { conversationId, userId, message: 'Hello' });
+    for (let i = 0; i < 128; i++) {
+        assert.equal((await ask(i % 2 ? first : second, calls[i % 5])).ok, true);
+    }
+    assert.equal((await ask(first, calls[0])).code, 'TOO_MANY_TURNS');
+    assert.equal((await ask(second, calls[4])).code, 'TOO_MANY_TURNS');
+    const call = await start(theirs, { userId: other.user._id, isCallSimulator: true });
+    assert.equal((await ask(theirs, call.conversationId, other.user._id)).ok, true);
+    held.open();
+    await until(first, () => all(first, 'ai_response').length === 128);
+    await until(first, () => told(first).at(-1) === 'typing false');
+    assert.equal((await ask(first, calls[0])).ok, true);
+});
+
 const broken = [
     ['a model that fails', { reply: failures.server(500) }],
     ['a model that breaks off before its first word', { reply: { tokens: [SECRET], cutAfter: 0 } }],
