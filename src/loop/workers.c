@@ -13,7 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NICE        10 /* behind the loops, whose niceness is 0 */
+#define NICER       10 /* than the loops */
+#define NICE_MOST   19
 #define RETRY_MS    1000
 #define THREADS_MAX 256
 
@@ -82,8 +83,10 @@ static void *thread_main(void *arg)
     struct workers *workers = arg;
     struct job *job;
     pthread_setname_np(pthread_self(), workers->config.name);
-    /* On Linux the niceness is the thread's, and it is its own to raise. */
-    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE) < 0)
+    /* On Linux the niceness is the thread's, begins as its maker's, and is its own to raise. */
+    id_t self = (id_t)syscall(SYS_gettid);
+    int niceness = MIN(getpriority(PRIO_PROCESS, self) + NICER, NICE_MOST);
+    if (setpriority(PRIO_PROCESS, self, niceness) < 0)
         log_warn("loop", "priority_kept", F_C("threads", workers->config.name));
     while ((job = take(workers)))
         run(workers, job);
