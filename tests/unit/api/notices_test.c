@@ -34,10 +34,16 @@ static void send_reply(struct live_server *live)
 }
 
 /* The socket's command is answered: it follows the notices by then, as its opening came before. */
+/* What is still on its way from another loop may come first. */
 static void await_ready(struct ws_client *c)
 {
+    bool ready = false;
     wsc_text(c, "{\"type\":\"GET_CHATS\"}");
-    wsc_expect_part(c, "CHAT_LIST");
+    while (!ready) {
+        char *text = wsc_read(c);
+        ready = strstr(text, "CHAT_LIST") != NULL;
+        free(text);
+    }
 }
 
 static void open_all(struct ws_client sockets[SOCKETS])
