@@ -2,8 +2,8 @@
 #ifndef STORE_SQLITE_SQLITE_IMPL_H
 #define STORE_SQLITE_SQLITE_IMPL_H
 
-#include "store/sqlite/db.h"
 #include "store/queue.h"
+#include "store/sqlite/db.h"
 #include "store/sqlite/sqlite_store.h"
 
 #define SQLITE_STORE_READERS 8
