@@ -111,7 +111,17 @@ static struct account_form form_of(const struct http_request *rq, const struct c
                                  .address = rq->address};
 }
 
-static void post_register(struct http_request *rq)
+/* The two ways of proving who one is. */
+struct way_in {
+    size_t first;        /* required: this field and those behind it */
+    const char *missing; /* what is said when one is not there */
+    int (*enter)(struct accounts *accounts, const struct account_form *form, struct arena *arena,
+                 struct account_session *out, struct err *e);
+    const char *failure;
+    int status;
+};
+
+static void come_in(struct http_request *rq, const struct way_in *way)
 {
     struct err e;
     struct credentials given;
@@ -120,31 +130,27 @@ static void post_register(struct http_request *rq)
         http_reply_error(rq, &e);
         return;
     }
-    if (reply_missing(rq, &given, NAME, STR("All fields are required")))
+    if (reply_missing(rq, &given, way->first, str_c(way->missing)))
         return;
     struct account_form form = form_of(rq, &given);
-    if (account_register(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
-        account_reply_failure(rq, &e, "Server error during registration");
+    if (way->enter(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
+        account_reply_failure(rq, &e, way->failure);
     else
-        reply_session(rq, 201, &session);
+        reply_session(rq, way->status, &session);
+}
+
+static void post_register(struct http_request *rq)
+{
+    static const struct way_in way = {NAME, "All fields are required", account_register,
+                                      "Server error during registration", 201};
+    come_in(rq, &way);
 }
 
 static void post_login(struct http_request *rq)
 {
-    struct err e;
-    struct credentials given;
-    struct account_session session;
-    if (read_credentials(rq, &given, &e) < 0) {
-        http_reply_error(rq, &e);
-        return;
-    }
-    if (reply_missing(rq, &given, EMAIL, STR("Email and password are required")))
-        return;
-    struct account_form form = form_of(rq, &given);
-    if (account_login(api_of(rq)->config.accounts, &form, rq->arena, &session, &e) < 0)
-        account_reply_failure(rq, &e, "Server error during login");
-    else
-        reply_session(rq, 200, &session);
+    static const struct way_in way = {EMAIL, "Email and password are required", account_login,
+                                      "Server error during login", 200};
+    come_in(rq, &way);
 }
 
 /* ---- who one is ---- */
